@@ -1,0 +1,60 @@
+# make demo and make test need nothing but Python 3.11 to 3.13, a C++ compiler and make.
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+STAMP := .venv/.complete
+RUN := runs/demo
+SNAKEMAKE := $(BIN)/snakemake --configfile config/demo.yaml --directory $(RUN) --cores $(CORES)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format bench docs pins clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("error: Python %d.%d found as $(PYTHON); wikixlm needs 3.11 to 3.13: make PYTHON=python3.12 …" % v)'
+	@command -v c++ > /dev/null || { echo "error: no C++ compiler (c++) found; fairseq is built from source: install g++ or clang" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $$(grep -o 'torch==[0-9.]*' pyproject.toml)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## train a small model on two real dumps, in runs/demo (minutes, on a CPU)
+	@mkdir -p $(RUN)
+	$(SNAKEMAKE)
+	@$(BIN)/wikixlm summary --directory $(RUN)
+
+test: $(STAMP) ## run the tests (under 15 minutes on 2 cores)
+	$(PYTEST) -m "not slow and not slurm"
+
+test-all: $(STAMP) ## run every test, the long ones and those on a real SLURM too
+	$(PYTEST)
+
+lint: $(STAMP) ## check style, types and the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+format: $(STAMP) ## format Python and Snakemake files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+bench: $(STAMP) ## time the pipeline beside its peers
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(STAMP) ## write the configuration reference and its JSON schema, draw the DAG
+	$(BIN)/python -m wikixlm.config_reference
+	@command -v dot > /dev/null || { echo "error: dot not found; install graphviz to draw the DAG" >&2; exit 1; }
+	$(BIN)/snakemake --configfile config/demo.yaml --rulegraph 2> /dev/null | dot -Tsvg > docs/dag.svg
+
+pins: $(STAMP) ## compile requirements.txt and envs/ anew (needs uv)
+	$(BIN)/python tools/pins.py
+
+clean: ## remove the demo run and the virtual environment
+	rm -rf .venv runs/demo
