@@ -1,0 +1,93 @@
+"""The `wikixlm` command: one subcommand a stage.
+
+A stage's module has `add_arguments(parser)` and `main(args)`; it is imported only when its command is called, so that
+the CPU stages start without torch.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from wikixlm import __version__, console
+from wikixlm.errors import UserError
+
+STAGES = {
+    "extract": ("wikixlm.extract", "text of one shard of a Wikipedia dump"),
+    "corpus": ("wikixlm.corpus", "one shard of plain-text files, instead of a dump"),
+    "tokenize": ("wikixlm.tokenize", "tokenize one shard as transformers' XLMTokenizer does"),
+    "split": ("wikixlm.split", "choose a language's test and valid articles"),
+    "learn-bpe": ("wikixlm.learn_bpe", "learn joint BPE codes from a sample of all languages"),
+    "apply-bpe": ("wikixlm.apply_bpe", "segment one shard or one held-out split"),
+    "concatenate": ("wikixlm.concatenate", "join the segmented shards of one language"),
+    "vocabulary": ("wikixlm.vocabulary", "merge symbol counts into the joint vocabulary"),
+    "binarize": ("wikixlm.binarize", "run fairseq-preprocess on one language"),
+    "dictionary": ("wikixlm.dictionary", "check that all languages share one dictionary and write dict.txt"),
+    "train": ("wikixlm.train", "train the masked language model with fairseq"),
+    "evaluate": ("wikixlm.evaluate", "masked-token perplexity per language beside the unigram baseline"),
+    "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
+}
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Show defaults, keep the line breaks of descriptions."""
+
+
+def build_parser(stages: list[str]) -> argparse.ArgumentParser:
+    """The parser with the arguments of `stages` filled in; the others keep their one-line help only."""
+    parser = argparse.ArgumentParser(prog="wikixlm", description=__doc__.splitlines()[0], formatter_class=HelpFormatter)
+    parser.add_argument("--version", action="version", version=f"wikixlm {__version__}")
+    commands = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
+    for name, (module_name, summary) in STAGES.items():
+        if name not in stages:
+            commands.add_parser(name, help=summary)
+            continue
+        module = importlib.import_module(module_name)
+        command = commands.add_parser(name, help=summary, description=module.__doc__, formatter_class=HelpFormatter)
+        command.add_argument("--log", type=Path, help="write the details to this file; the terminal gets errors only")
+        module.add_arguments(command)
+        command.set_defaults(main=module.main)
+    return parser
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    """Turn SIGTERM into an exception, so that temporary files are removed and child processes ended."""
+    raise SystemExit(128 + number)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one stage; exit 1 with an `error: ` line when it fails."""
+    argv = sys.argv[1:] if arguments is None else arguments
+    args = build_parser([word for word in argv[:1] if word in STAGES]).parse_args(argv)
+    if args.log:
+        console.open_log(args.log)
+    console.start_logging()
+    signal.signal(signal.SIGTERM, _stop)
+    logging.info("wikixlm %s: %s", __version__, " ".join(argv))
+    try:
+        args.main(args)
+    except UserError as failure:
+        logging.debug("", exc_info=True)
+        console.error(str(failure))
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except MemoryError:
+        console.error(f"{args.stage} ran out of memory; give the job more (mem_mb in the profile) and run again")
+        sys.exit(1)
+    except Exception as failure:
+        traceback.print_exc()
+        where = f"the traceback is in {args.log}" if args.log else "the traceback is above"
+        console.error(f"{args.stage} failed unexpectedly: {type(failure).__name__}: {failure}; {where}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What the user sees on the terminal, and where the details go.
+
+With a log file, standard output and standard error of the process (and of every program it starts) go to that file,
+and only the lines written through this module reach the terminal as well.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+_terminal: TextIO | None = None
+
+
+def open_log(path: Path) -> None:
+    """Send file descriptors 1 and 2 to `path` (created with its folder, truncated) and keep the terminal for `say`."""
+    global _terminal
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace", buffering=1)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
+def start_logging() -> None:
+    """Python's logging on standard error: time, level, message."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+
+
+def say(line: str) -> None:
+    """Write one line to the terminal, and to the log where there is one."""
+    print(line, file=sys.stderr, flush=True)
+    if _terminal is not None:
+        print(line, file=_terminal, flush=True)
+
+
+def warn(message: str) -> None:
+    """Say `warning: message`, for what a user should know while the run goes on."""
+    say(f"warning: {' '.join(message.split())}")
+
+
+def error(message: str) -> None:
+    """Say `error: message`, for what stopped the run."""
+    say(f"error: {' '.join(message.split())}")
+
+
+def on_terminal() -> bool:
+    """Whether a person is likely to be watching: standard error (before any log) is a terminal."""
+    stream = _terminal if _terminal is not None else sys.stderr
+    return stream.isatty()

@@ -1,0 +1,181 @@
+"""Reading and writing the pipeline's files: atomically, and compressed where the name says so (`.zst`).
+
+Every output is written beside its final name under a temporary one, flushed to disk and renamed, so that a process
+that dies at any moment leaves no half file under a good name. Text is UTF-8 and lines end in `\\n` alone: other
+characters that Python takes for line ends (U+2028, `\\r`, …) never split a line.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+import zstandard
+
+from wikixlm.errors import UserError
+
+ZSTD_LEVEL = 3
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` when the block ends well, delete it when it does not.
+
+    Raises:
+        UserError: the disk is full, or the folder can't be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+    except OSError as failure:
+        raise _cannot_write(path, failure) from failure
+    temporary = Path(name)
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as failure:
+        if failure.errno is not None and failure.filename in (None, str(temporary)):
+            raise _cannot_write(path, failure) from failure
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _cannot_write(path: Path, failure: OSError) -> UserError:
+    return UserError(f"cannot write {path}: {failure.strerror or failure}")
+
+
+def _flush_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def atomic_binary(path: Path) -> Iterator[IO[bytes]]:
+    """Open `path` for writing bytes, compressed for a name that ends in `.zst`; the file appears when the block ends."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as raw:
+        if Path(path).suffix != ".zst":
+            yield raw
+            return
+        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+        with compressor.stream_writer(raw, closefd=False) as stream:
+            yield cast(IO[bytes], stream)
+
+
+@contextlib.contextmanager
+def atomic_text(path: Path) -> Iterator[IO[str]]:
+    """Open `path` for writing UTF-8 text, as `atomic_binary` does."""
+    with atomic_binary(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="\n", write_through=False)
+        yield text
+        text.flush()
+        text.detach()
+
+
+class _CutShortError(Exception):
+    """The last frame of a zstd file has no end."""
+
+
+class _Frames(io.RawIOBase):
+    """The decompressed bytes of a zstd file; unlike zstandard's own reader it takes no cut file for a whole one."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._frame: Any = None
+        self._begun = False
+        self._compressed = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            if not self._compressed:
+                self._compressed = self._raw.read(1 << 17)
+            if not self._compressed:
+                if self._frame is not None or not self._begun:
+                    raise _CutShortError("it ends in the middle")
+                return 0
+            if self._frame is None:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                self._begun = True
+            self._ready = memoryview(self._frame.decompress(self._compressed))
+            self._compressed = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+
+@contextlib.contextmanager
+def open_binary(path: Path) -> Iterator[IO[bytes]]:
+    """Open `path` for reading bytes, decompressed for a name that ends in `.zst`.
+
+    Raises:
+        UserError: the file is missing, unreadable, or its compressed data is damaged or cut short.
+    """
+    try:
+        with open(path, "rb") as raw:
+            if Path(path).suffix != ".zst":
+                yield raw
+                return
+            with io.BufferedReader(_Frames(raw), 1 << 20) as stream:
+                yield stream
+    except (zstandard.ZstdError, _CutShortError) as failure:
+        raise UserError(f"{path} is damaged ({failure}); delete it and run again") from failure
+    except OSError as failure:
+        if failure.filename == str(path) or failure.filename == path:
+            raise UserError(f"cannot read {path}: {failure.strerror}") from failure
+        raise
+
+
+@contextlib.contextmanager
+def open_text(path: Path) -> Iterator[IO[str]]:
+    """Open `path` for reading UTF-8 text, as `open_binary` does; lines end in `\\n` alone."""
+    with open_binary(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
+        yield text
+        text.detach()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, keys in the order given."""
+    with atomic_text(path) as stream:
+        json.dump(value, stream, indent=2, ensure_ascii=False)
+        stream.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing or damaged one is a UserError."""
+    with open_text(path) as stream:
+        try:
+            return json.load(stream)
+        except ValueError as failure:
+            raise UserError(f"{path} is not valid JSON ({failure}); delete it and run again") from failure
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
