@@ -1,0 +1,114 @@
+"""The configuration: what is accepted, and the one line that each mistake gets."""
+
+import difflib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wikixlm import config_reference
+from wikixlm.config import ConfigError, load, merge
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = ROOT / "config.yaml"
+
+
+def problems(overlay: dict) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(BASE, overlay)
+    assert all("\n" not in line for line in caught.value.problems)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("overlay", ["demo.yaml", "tutorial.yaml"])
+def test_overlays_are_valid(overlay):
+    settings = yaml.safe_load((ROOT / "config" / overlay).read_text())
+    assert load(BASE, settings).languages == settings["languages"]
+
+
+def test_an_overlay_changes_single_keys_of_a_section():
+    cfg = load(BASE, {"train": {"lr": 0.5}, "extract": {"shards_per_language": {"en": 3}}})
+    assert cfg.train.lr == 0.5
+    assert cfg.train.arch == load(BASE, {}).train.arch
+    assert cfg.shards("en") == ["00000-of-00003", "00001-of-00003", "00002-of-00003"]
+    assert len(cfg.shards("de")) == cfg.extract.shards
+
+
+def test_merge_replaces_lists_and_keeps_the_base_unchanged():
+    base = {"a": {"b": [1, 2], "c": 3}}
+    assert merge(base, {"a": {"b": [9]}}) == {"a": {"b": [9], "c": 3}}
+    assert base == {"a": {"b": [1, 2], "c": 3}}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "parts"),
+    [
+        ({"trian": {}}, ["trian", "unknown key", "did you mean train?"]),
+        ({"train": {"max_updates": 5}}, ["train.max_updates", "did you mean max_update?"]),
+        ({"train": {"zzz": 5}}, ["train.zzz", "accepted here", "max_update"]),
+        ({"train": {"max_update": "many"}}, ["train.max_update", "'many'", "integer"]),
+        ({"train": {"max_update": 0}}, ["train.max_update", "0", "greater than or equal to 1"]),
+        ({"train": {"recipe": "best"}}, ["train.recipe", "'best'", "'wikixlm' or 'tutorial'"]),
+        ({"train": {"dropout": 1.0}}, ["train.dropout", "less than 1"]),
+        ({"train": 5}, ["train", "5", "accepted: a mapping", "max_update"]),
+        ({"languages": ["en", "en"]}, ["languages", "en", "once"]),
+        ({"languages": ["no", "nb"]}, ["languages", "no and nb", "same Wikipedia"]),
+        ({"languages": []}, ["languages", "at least 1"]),
+        ({"languages": "en"}, ["languages", "'en'", "list"]),
+        ({"languages": ["deu"]}, ["languages", "'deu'", "did you mean de?"]),
+        ({"languages": ["xx"]}, ["languages", "'xx'", "no Wikipedia"]),
+        ({"languages": [False]}, ["languages", '"no"', "quotes"]),
+        ({"languages": ["../../etc"]}, ["languages", "no Wikipedia"]),
+        ({"dumps": {"date": "yesterday"}}, ["dumps.date", "latest", "20261101"]),
+        ({"dumps": {"mirrors": ["ftp://host"]}}, ["dumps.mirrors", "ftp://host"]),
+        ({"dumps": {"local": {"en": "nowhere.xml"}}}, ["dumps.local.en", "nowhere.xml", "does not exist"]),
+        ({"dumps": {"local": {"en": "/"}}}, ["dumps.local.en", "is a folder"]),
+        ({"dumps": {"local": {"en": "package:nosuch/x"}}}, ["dumps.local.en", "nosuch", "not installed"]),
+        ({"dumps": {"local": {"en": "package:pydantic/x"}}}, ["dumps.local.en", "has no file x"]),
+        ({"dumps": {"local": {"klingon": str(BASE)}}}, ["dumps.local.klingon", "no Wikipedia"]),
+        ({"corpora": {"local": {"en": []}}}, ["corpora.local.en", "at least 1"]),
+        (
+            {"corpora": {"local": {"en": [str(BASE)]}}, "dumps": {"local": {"en": str(BASE)}}},
+            ["dumps.local and corpora.local both name en"],
+        ),
+        ({"bpe": {"codes_file": "gone"}}, ["bpe.codes_file", "gone", "does not exist"]),
+    ],
+)
+def test_each_mistake_is_one_line_that_names_the_key(overlay, parts):
+    (line,) = problems(overlay)
+    for part in parts:
+        assert part in line
+
+
+def test_every_mistake_is_reported_at_once():
+    lines = problems({"trian": {}, "train": {"lr": -1}, "languages": ["xx", "en"]})
+    assert len(lines) == 3
+
+
+def test_a_date_may_be_written_as_a_number():
+    assert load(BASE, {"dumps": {"date": 20261101}}).dumps.date == "20261101"
+
+
+def test_relative_paths_count_from_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "own.txt").write_text("text\n")
+    monkeypatch.chdir(tmp_path)
+    assert load(BASE, {"corpora": {"local": {"en": ["own.txt"]}}}).downloaded() == ["ar", "de", "hi", "fr"]
+
+
+@pytest.mark.parametrize("key", ["device", "gpus", "nodes", "keep_checkpoints"])
+def test_operational_keys_stay_out_of_the_training_settings(key):
+    assert f'"{key}"' not in load(BASE, {}).train.settings()
+    assert '"max_update"' in load(BASE, {}).train.settings()
+
+
+@pytest.mark.parametrize(
+    ("path", "made"),
+    [
+        (config_reference.PAGE, lambda: config_reference.page(yaml.safe_load(BASE.read_text()))),
+        (config_reference.SCHEMA, config_reference.schema),
+    ],
+)
+def test_the_reference_has_not_drifted(path, made):
+    committed, current = path.read_text().splitlines(), made().splitlines()
+    difference = "\n".join(difflib.unified_diff(committed, current, str(path), "make docs", lineterm=""))
+    assert not difference, f"run `make docs`\n{difference}"
