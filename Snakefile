@@ -1,0 +1,33 @@
+"""wikixlm: Wikipedia in N languages in, a cross-lingual masked language model out.
+
+Targets: download, data, train_mlm, evaluate_mlm, all (the default).
+Configuration: config.yaml beside this file, with --configfile and --config merged on top.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+include: "rules/common.smk"  #     configuration, the wikixlm command, names of shards
+include: "rules/download.smk"  #   Wikimedia's dumps
+include: "rules/extract.smk"  #    dump or your own text -> documents
+include: "rules/tokenize.smk"  #   documents -> tokens, held-out articles
+include: "rules/bpe.smk"  #        tokens -> codes, segmented text, vocabulary
+include: "rules/binarize.smk"  #   segmented text -> fairseq's binary data
+include: "rules/train.smk"  #      binary data -> model
+include: "rules/evaluate.smk"  #   model -> perplexity per language
+
+
+localrules:
+    all,
+    data,
+
+
+rule all:
+    """Data, model and evaluation."""
+    default_target: True
+    input:
+        rules.data.input,
+        rules.train_mlm.output,
+        rules.evaluate_mlm.output,

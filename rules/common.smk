@@ -1,0 +1,65 @@
+"""What the files beside this one share: the configuration, the command that runs a stage, the names of shards.
+
+Needs: config.yaml beside the Snakefile, merged with --configfile and --config.
+Makes: cfg (the typed configuration), `wikixlm` as a shell function, the names of files per shard and language.
+"""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.settings.types import DeploymentMethod
+
+from wikixlm.config import load_or_exit
+from wikixlm.packagepath import locate
+
+SPLITS = ["train", "valid", "test"]
+
+cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config)
+
+# In a conda environment the package is reached by PYTHONPATH and run by that environment's python; otherwise by the
+# interpreter that runs Snakemake, activated or not.
+PYTHON = "python" if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method else sys.executable
+PATHS = f"PYTHONPATH={shlex.quote(str(workflow.basedir))}${{PYTHONPATH:+:$PYTHONPATH}}"
+
+# So that a rule's command reads `wikixlm STAGE …`, whatever runs it. Snakemake formats the prefix: braces are doubled.
+COMMAND = f'wikixlm() {{ {PATHS} {shlex.quote(PYTHON)} -m wikixlm "$@"; }}'
+shell.prefix(f"set -euo pipefail; {COMMAND.replace('{', '{{').replace('}', '}}')}; ")
+
+
+wildcard_constraints:
+    lang="[a-z0-9_-]+",
+    shard=r"\d+-of-\d+",
+    split="train|valid|test",
+
+
+def kept(path):
+    """A shard between two stages: temporary unless keep_intermediate."""
+    return path if cfg.keep_intermediate else temp(path)
+
+
+def dump(wildcards):
+    """The dump of a language: its own file, or the manifest of what is downloaded."""
+    local = cfg.dumps.local.get(wildcards.lang)
+    return str(locate(local)) if local else f"dumps/{wildcards.lang}/manifest.json"
+
+
+def shards(pattern):
+    """An input function: `pattern` for every shard of the job's language."""
+    return lambda wildcards: expand(pattern, lang=wildcards.lang, shard=cfg.shards(wildcards.lang))
+
+
+def every_shard(pattern):
+    """`pattern` for every shard of every language."""
+    return [path for lang in cfg.languages for path in expand(pattern, lang=lang, shard=cfg.shards(lang))]
+
+
+def every_language(pattern, **wildcards):
+    """`pattern` for every language of the run."""
+    return expand(pattern, lang=cfg.languages, **wildcards)
+
+
+def one_of(languages):
+    """A wildcard constraint: one of these languages (none of them: matches nothing)."""
+    return "|".join(map(re.escape, languages)) or "(?!)"

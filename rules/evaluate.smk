@@ -1,0 +1,33 @@
+"""How good the model is.
+
+Needs: models/mlm/model.pt, monolingual_data/fairseq_processed/.
+Makes: evaluation/mlm_perplexity.tsv, per language and split beside the unigram baseline.
+"""
+
+
+rule evaluate_mlm:
+    """Masked-token perplexity of valid and test, every example once."""
+    input:
+        **rules.data.input,
+        model="models/mlm/model.pt",
+    output:
+        "evaluation/mlm_perplexity.tsv",
+    log:
+        "logs/evaluate_mlm.log",
+    benchmark:
+        "logs/benchmarks/evaluate_mlm.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        gpu=0 if cfg.train.device == "cpu" else 1,
+        device=cfg.train.device,
+    params:
+        languages=cfg.languages,
+        seed=cfg.evaluate.seed,
+    shell:
+        "wikixlm evaluate --log {log:q} --model {input.model:q} --data $(dirname {input.dictionary:q})"
+        " --languages {params.languages} --splits valid test --seed {params.seed} --device {resources.device}"
+        " --threads {threads} --output {output:q}"

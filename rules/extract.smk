@@ -1,0 +1,57 @@
+"""Text of the pages, in independent shards.
+
+Needs: a downloaded dump (dumps/{lang}/manifest.json), a local one (dumps.local) or plain text (corpora.local).
+Makes: work/extracted/{lang}/{shard}.jsonl.zst, temporary, and its counts of pages, documents and lines.
+"""
+
+
+rule extract:
+    """One shard of a dump: the bz2 streams that start in its range of bytes."""
+    input:
+        dump=dump,
+    output:
+        shard=kept("work/extracted/{lang}/{shard}.jsonl.zst"),
+        counts="work/counts/extract/{lang}/{shard}.json",
+    log:
+        "logs/extract/{lang}/{shard}.log",
+    benchmark:
+        "logs/benchmarks/extract/{lang}/{shard}.tsv"
+    wildcard_constraints:
+        lang=one_of(lang for lang in cfg.languages if lang not in cfg.corpora.local),
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        namespaces=lambda wildcards: cfg.namespaces(wildcards.lang),
+        min_chars=cfg.extract.min_chars,
+    shell:
+        "wikixlm extract --log {log:q} --dump {input.dump:q} --language {wildcards.lang} --shard {wildcards.shard}"
+        " --namespaces {params.namespaces} --min-chars {params.min_chars}"
+        " --output {output.shard:q} --counts {output.counts:q}"
+
+
+rule corpus:
+    """One shard of a language's own plain-text files."""
+    input:
+        text=lambda wildcards: [str(locate(name)) for name in cfg.corpora.local[wildcards.lang]],
+    output:
+        shard=kept("work/extracted/{lang}/{shard}.jsonl.zst"),
+        counts="work/counts/extract/{lang}/{shard}.json",
+    log:
+        "logs/extract/{lang}/{shard}.log",
+    benchmark:
+        "logs/benchmarks/extract/{lang}/{shard}.tsv"
+    wildcard_constraints:
+        lang=one_of(lang for lang in cfg.languages if lang in cfg.corpora.local),
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    shell:
+        "wikixlm corpus --log {log:q} --text {input.text:q} --language {wildcards.lang} --shard {wildcards.shard}"
+        " --output {output.shard:q} --counts {output.counts:q}"

@@ -1,0 +1,40 @@
+"""The masked language model.
+
+Needs: monolingual_data/fairseq_processed/.
+Makes: models/mlm/model.pt. The save directory checkpoints/mlm is fairseq's own and no rule's output, because
+       Snakemake deletes outputs before a rerun and a killed training must go on from its last checkpoint.
+"""
+
+
+rule train_mlm:
+    """fairseq-train until max_update; goes on from the last checkpoint of the same data and settings."""
+    input:
+        **rules.data.input,
+    output:
+        "models/mlm/model.pt",
+    log:
+        "logs/train_mlm.log",
+    benchmark:
+        "logs/benchmarks/train_mlm.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=1440,
+        gpu=0 if cfg.train.device == "cpu" else cfg.train.gpus,
+        # Where and how to run; as resources these never trigger a rerun.
+        device=cfg.train.device,
+        gpus=cfg.train.gpus,
+        nodes=cfg.train.nodes,
+        keep=cfg.train.keep_checkpoints,
+    params:
+        languages=cfg.languages,
+        settings=cfg.train.settings(),
+        dataset_impl=cfg.binarize.dataset_impl,
+    shell:
+        "wikixlm train --log {log:q} --data $(dirname {input.dictionary:q}) --languages {params.languages}"
+        " --settings {params.settings:q} --dataset-impl {params.dataset_impl}"
+        " --device {resources.device} --gpus {resources.gpus} --nodes {resources.nodes}"
+        " --keep-checkpoints {resources.keep} --threads {threads}"
+        " --save-dir checkpoints/mlm --output {output:q}"
