@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake --configfile config/demo.yaml --directory $(RUN) -
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench docs pins clean
+.PHONY: help demo test test-long test-all lint format bench docs pins clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -30,8 +30,10 @@ demo: $(STAMP) ## train a small model on two real dumps, in runs/demo (minutes, 
 test: $(STAMP) ## run the tests (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not slow and not slurm"
 
-test-all: $(STAMP) ## run every test, the long ones and those on a real SLURM too
-	$(PYTEST)
+test-long: $(STAMP) ## run the tests that take longer: kill and resume, a real SLURM
+	$(PYTEST) -m "slow or slurm"
+
+test-all: test test-long ## run every test
 
 lint: $(STAMP) ## check style, types and the workflow
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ rule split:
     """Whole articles to test and valid, in the order of a seeded hash; the rest is for training."""
     input:
         shards=shards("work/tokenized/{lang}/{shard}.jsonl.zst"),
-        extracted=shards("work/counts/extract/{lang}/{shard}.json"),
+        counts=shards("work/counts/tokenize/{lang}/{shard}.json"),
     output:
         valid="work/split/{lang}/valid.zst",
         test="work/split/{lang}/test.zst",
@@ -57,7 +57,7 @@ rule split:
         test=cfg.split.test,
         seed=cfg.split.seed,
     shell:
-        "wikixlm split --log {log:q} --tokenized {input.shards:q} --extracted {input.extracted:q}"
+        "wikixlm split --log {log:q} --tokenized {input.shards:q} --tokenize-counts {input.counts:q}"
         " --language {wildcards.lang} --valid {params.valid} --test {params.test} --seed {params.seed}"
         " --output-valid {output.valid:q} --output-test {output.test:q}"
         " --held-out {output.held_out:q} --output {output.split:q}"

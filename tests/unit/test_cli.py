@@ -1,0 +1,65 @@
+"""The wikixlm command: help for every stage, one line for every failure, details in the log."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from wikixlm.cli import STAGES
+
+
+def wikixlm(*arguments, cwd=None):
+    command = [sys.executable, "-m", "wikixlm", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_the_help_lists_every_stage_with_a_line():
+    shown = wikixlm("--help").stdout
+    for name, (_, summary) in STAGES.items():
+        assert name in shown
+        assert summary.split()[0] in shown
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_explains_itself(stage):
+    module = importlib.import_module(STAGES[stage][0])
+    shown = wikixlm(stage, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert module.__doc__.strip().splitlines()[0].split()[0] in shown.stdout
+    assert "--log" in shown.stdout
+
+
+def test_the_cpu_stages_start_without_torch():
+    program = (
+        "import sys; from wikixlm.cli import build_parser\n"
+        "build_parser(['extract', 'tokenize', 'split', 'apply-bpe', 'summary'])\n"
+        "assert 'torch' not in sys.modules and 'fairseq' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_an_error_is_one_line_on_the_terminal_and_in_the_log(tmp_path):
+    done = wikixlm("summary", "--directory", "nowhere", "--log", tmp_path / "logs" / "summary.log", cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: nowhere/models/mlm/model.pt is not there")
+    assert line in (tmp_path / "logs" / "summary.log").read_text()
+
+
+def test_an_unexpected_failure_names_the_log_and_keeps_the_traceback_there(tmp_path):
+    (tmp_path / "models" / "mlm").mkdir(parents=True)
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "models" / "mlm" / "model.pt").touch()
+    (tmp_path / "evaluation" / "mlm_perplexity.tsv").write_text("no\ttable\n1\t2\n")
+    done = wikixlm("summary", "--directory", tmp_path, "--log", tmp_path / "summary.log")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: summary failed unexpectedly: KeyError") and "summary.log" in line
+    assert "Traceback" in (tmp_path / "summary.log").read_text()
+
+
+def test_a_stage_that_does_not_exist_is_refused():
+    done = wikixlm("tokenise")
+    assert done.returncode == 2
+    assert "tokenise" in done.stderr

@@ -1,0 +1,183 @@
+"""What snakemake would do: targets, mistakes in the configuration, and which change re-runs what."""
+
+import shutil
+
+import pytest
+
+from tests.workflow.conftest import ROOT, Workflow
+
+SMALL = {
+    "extract": {"shards": 2},
+    "split": {"valid": 5, "test": 5},
+    "bpe": {"codes": 100, "sample_lines": 1000},
+    "binarize": {"workers": 1},
+    "train": {
+        "encoder_layers": 1,
+        "encoder_embed_dim": 16,
+        "encoder_ffn_embed_dim": 16,
+        "encoder_attention_heads": 2,
+        "max_update": 2,
+        "max_tokens": 256,
+        "tokens_per_sample": 16,
+        "lr": 0.001,
+        "device": "cpu",
+    },
+}
+TRAINING = {"train_mlm", "evaluate_mlm", "all"}
+
+
+def settings(own_text, languages="en bg", **changes):
+    merged = {key: dict(value) for key, value in SMALL.items()}
+    merged["languages"] = languages.split()
+    merged["corpora"] = {"local": {lang: [own_text(lang, 60)] for lang in merged["languages"]}}
+    for key, value in changes.items():
+        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    return merged
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two languages from text to evaluation, in a directory with a space; tests only plan on top of it."""
+    directory = tmp_path_factory.mktemp("finished") / "a run"
+    directory.mkdir()
+    run = Workflow(directory)
+
+    def text(lang, lines):
+        path = directory / f"{lang}.txt"
+        if not path.exists():
+            words = [f"{lang}{chr(97 + a)}{chr(97 + b)}" for a in range(6) for b in range(6)]
+            rows = (" ".join(words[(n * step + n) % 36] for step in range(3, 20)) + f" {n}\n" for n in range(lines))
+            path.write_text("".join(rows), encoding="utf-8")
+        return str(path)
+
+    run.configure(**settings(text))
+    done = run()
+    assert done.returncode == 0, done.stdout
+    return run, text
+
+
+@pytest.mark.parametrize("target", ["download", "data", "train_mlm", "evaluate_mlm", "all"])
+def test_every_target_plans_offline_from_the_default_configuration(workflow, target):
+    jobs = workflow.planned(target)
+    assert jobs["download_dump:de"] == 1
+    if target != "download":
+        assert jobs["extract:de"] == 8
+    assert not list(workflow.directory.glob("dumps*"))
+
+
+@pytest.mark.parametrize("overlay", ["demo.yaml", "tutorial.yaml"])
+def test_the_overlays_plan_in_any_directory(workflow, overlay):
+    shutil.copy(ROOT / "config" / overlay, workflow.overlay)
+    assert workflow.planned()["evaluate_mlm"] == 1
+
+
+def test_a_mistake_in_the_configuration_is_one_line_and_starts_nothing(workflow):
+    workflow.configure(train={"max_updates": 3})
+    done = workflow()
+    assert done.returncode != 0
+    errors = [line for line in done.stdout.splitlines() if "rror" in line]
+    assert errors == ["error: configuration: train.max_updates: unknown key; did you mean max_update?"]
+    assert "Traceback" not in done.stdout
+    assert {entry.name for entry in workflow.directory.iterdir()} <= {"overlay.yaml", ".snakemake"}
+
+
+def test_the_files_of_the_contract_are_there(finished):
+    run, _ = finished
+    processed = run.directory / "monolingual_data" / "processed"
+    names = {f"{split}.{lang}" for split in ("train", "valid", "test") for lang in ("en", "bg")}
+    assert {entry.name for entry in processed.iterdir()} == names | {"codes", "vocab_mlm"}
+    binary = run.directory / "monolingual_data" / "fairseq_processed"
+    for name in names:
+        assert (binary / f"{name}.bin").stat().st_size > 0
+        assert (binary / f"{name}.idx").stat().st_size > 0
+    assert (binary / "dict.txt").is_file()
+    assert (run.directory / "models" / "mlm" / "model.pt").is_file()
+    header, *rows = (run.directory / "evaluation" / "mlm_perplexity.tsv").read_text().splitlines()
+    assert header.split("\t") == ["language", "split", "tokens", "loss", "perplexity", "accuracy", "unigram"]
+    assert {tuple(row.split("\t")[:2]) for row in rows} == {
+        (lang, split) for lang in ("en", "bg", "mean") for split in ("valid", "test")
+    }
+    assert not list((run.directory / "work" / "extracted").rglob("*.zst")), "temporary shards are removed"
+    assert len(list((run.directory / "work" / "tokenized").rglob("*.zst"))) == 4, "tokenized shards are kept"
+
+
+def test_no_line_is_lost_between_the_text_and_the_binary_data(finished):
+    run, _ = finished
+    for lang in ("en", "bg"):
+        given = (run.directory / f"{lang}.txt").read_text().splitlines()
+        processed = [
+            line.replace("@@ ", "")
+            for split in ("train", "valid", "test")
+            for line in (run.directory / "monolingual_data" / "processed" / f"{split}.{lang}").read_text().splitlines()
+        ]
+        assert sorted(processed) == sorted(given)
+
+
+def test_a_second_call_has_nothing_to_do(finished):
+    run, text = finished
+    run.configure(**settings(text))
+    assert "Nothing to be done" in run().stdout
+
+
+def test_a_new_language_runs_its_own_chain_and_the_joint_stages(finished):
+    run, text = finished
+    run.configure(**settings(text, "en bg de"))
+    jobs = run.planned()
+    own = {rule for rule in jobs if rule.endswith(":de")}
+    assert {"corpus:de", "tokenize:de", "split:de", "apply_bpe:de", "binarize:de"} <= own
+    others = {rule.split(":")[0] for rule in jobs if rule.endswith((":en", ":bg"))}
+    assert others == {"apply_bpe", "apply_bpe_held_out", "concatenate", "binarize"}
+    assert {"learn_bpe", "vocabulary", "dictionary", "train_mlm"} <= set(jobs)
+
+
+def test_frozen_codes_and_vocabulary_leave_the_other_languages_alone(finished):
+    run, text = finished
+    processed = run.directory / "monolingual_data" / "processed"
+    for name in ("codes", "vocab_mlm"):
+        frozen = run.directory / f"frozen_{name}"
+        shutil.copy2(processed / name, frozen)
+    frozen = {"codes_file": "frozen_codes", "vocab_file": "frozen_vocab_mlm"}
+    twin = Workflow(run.directory.parent / "frozen")
+    shutil.copytree(run.directory, twin.directory)
+    twin.configure(**settings(text, bpe=frozen))
+    assert twin("data").returncode == 0
+    twin.configure(**settings(text, "en bg de", bpe=frozen))
+    jobs = twin.planned()
+    assert not {rule for rule in jobs if rule.endswith((":en", ":bg"))}
+    assert {"corpus:de", "binarize:de", "dictionary", "train_mlm"} <= set(jobs)
+    assert not {"learn_bpe", "vocabulary"} & set(jobs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"train": {"lr": 0.01}}, TRAINING),
+        ({"train": {"max_update": 4}}, TRAINING),
+        ({"evaluate": {"seed": 1}}, {"evaluate_mlm", "all"}),
+        ({"train": {"gpus": 2, "nodes": 2, "keep_checkpoints": 9}}, set()),
+        ({"dumps": {"contact": "me@example.org", "mirrors": ["http://other.example"]}}, set()),
+        ({"binarize": {"workers": 2}}, set()),
+        ({"keep_intermediate": True}, set()),
+    ],
+)
+def test_a_changed_key_re_runs_what_reads_it(finished, changes, expected):
+    run, text = finished
+    run.configure(**settings(text, **changes))
+    assert set(run.planned()) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "untouched"),
+    [
+        ({"split": {"seed": 7}}, "split", {"corpus", "tokenize"}),
+        ({"bpe": {"codes": 90}}, "learn_bpe", {"corpus", "tokenize", "split"}),
+        ({"binarize": {"dataset_impl": "lazy"}}, "binarize", {"corpus", "tokenize", "split", "learn_bpe", "apply_bpe"}),
+        ({"tokenize": {"lowercase_and_remove_accent": False}}, "tokenize", set()),
+    ],
+)
+def test_a_changed_stage_re_runs_itself_and_what_follows(finished, changes, first, untouched):
+    run, text = finished
+    run.configure(**settings(text, **changes))
+    rules = {rule.split(":")[0] for rule in run.planned()}
+    assert {first, "train_mlm", "evaluate_mlm"} <= rules
+    assert not rules & untouched
