@@ -1,0 +1,294 @@
+"""Choose a language's test and valid articles; everything else is training text.
+
+Articles stand in the order of a seeded hash of language and page id. The first ones go to test until it has its
+lines, the next ones to valid, the rest is train: so the choice depends on neither shards, nor their order, nor the
+number of cores. Articles stay whole: the last one of test and of valid may overshoot the number of lines asked for.
+
+A line of 50 characters or more never stands in two splits: it is dropped from train if test or valid has it, and from
+valid if test has it. What is dropped is counted, and does not count towards valid's lines. A page id that comes more
+than once (in plain-text corpora, a repeated line) is held out once; its repetitions are dropped and counted.
+
+Three passes over the tokenized shards (test, valid, counting train); in memory are the held-out articles only.
+"""
+
+import argparse
+import hashlib
+import heapq
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from wikixlm.documents import Document, read_documents
+from wikixlm.errors import UserError
+from wikixlm.files import atomic_text, read_json, write_json
+
+SHARED_LINE_CHARACTERS = 50  # shorter lines ("see also", "references") repeat by nature
+
+
+class HeldOut(NamedTuple):
+    """What training must leave out: the ids of test and valid articles, and the hashes of their longer lines."""
+
+    documents: frozenset[str]
+    lines: frozenset[int]
+
+
+@dataclass
+class TrainCounts:
+    """What is left for training of one shard, in documents and lines, and what was dropped from it, in lines."""
+
+    documents: int = 0
+    lines: int = 0
+    dropped: int = 0
+    held_out: int = 0
+
+
+NOTHING = HeldOut(frozenset(), frozenset())
+
+
+def line_hash(line: str) -> int:
+    """A 64-bit hash of a line that is the same in every process (BLAKE2b of its UTF-8 bytes, read little-endian)."""
+    return int.from_bytes(hashlib.blake2b(line.encode(), digest_size=8).digest(), "little")
+
+
+def load_held_out(path: Path) -> HeldOut:
+    """Read the `--held-out` file of the split stage; one that is missing or not of that form is a UserError."""
+    content = read_json(path)
+    try:
+        return HeldOut(frozenset(content["documents"]), frozenset(content["lines"]))
+    except (KeyError, TypeError) as failure:
+        raise UserError(f"{path} does not come from `wikixlm split` ({failure}); delete it and run again") from failure
+
+
+def train_lines(shard_path: Path, held_out: HeldOut) -> Iterator[tuple[str, str]]:
+    """The training text of a tokenized shard, in its order: (document id, line), without what `held_out` names."""
+    for document in read_documents(shard_path):
+        if document.id not in held_out.documents:
+            for line in _outside(document.lines, held_out.lines):
+                yield document.id, line
+
+
+def _outside(lines: Iterable[str], hashes: frozenset[int]) -> list[str]:
+    return [line for line in lines if len(line) < SHARED_LINE_CHARACTERS or line_hash(line) not in hashes]
+
+
+class _FirstDocuments:
+    """Of all documents added, those with the smallest keys that together just reach `goal` lines."""
+
+    def __init__(self, goal: int) -> None:
+        self._goal = goal
+        self._lines = 0
+        self._documents: dict[int, Document] = {}
+        self._largest_first: list[int] = []
+
+    def wants(self, key: int) -> bool:
+        return self._lines < self._goal or key <= -self._largest_first[0]
+
+    def add(self, key: int, document: Document) -> None:
+        known = self._documents.get(key)
+        if known is None:
+            heapq.heappush(self._largest_first, -key)
+        else:
+            # The same page id again. Which one is kept must not depend on the order of arrival, and the number of
+            # lines must not shrink: a document that was given up can't come back.
+            self._lines -= len(known.lines)
+            document = max(known, document, key=lambda each: (len(each.lines), each.lines))
+        self._documents[key] = document
+        self._lines += len(document.lines)
+        while self._lines - len(self._documents[-self._largest_first[0]].lines) >= self._goal:
+            surplus = self._documents.pop(-heapq.heappop(self._largest_first))
+            self._lines -= len(surplus.lines)
+
+    def in_order(self) -> list[Document]:
+        return [self._documents[key] for key in sorted(self._documents)]
+
+
+def choose(
+    documents: Iterable[Document], lines: int, language: str, seed: int, without: HeldOut = NOTHING
+) -> list[Document]:
+    """The first documents in the order of the seeded hash, until they have the lines asked for.
+
+    Args:
+        documents: all of a language's, in any order; only those chosen so far are held in memory.
+        lines: how many the chosen documents should have at least.
+        without: documents that can't be chosen, and lines that are left out of the others.
+
+    Returns:
+        The chosen documents in the order of their hash; fewer lines only where there are no more.
+    """
+    first = _FirstDocuments(lines)
+    for document in documents:
+        name = f"{seed}:{language}:{document.id}".encode()
+        key = int.from_bytes(hashlib.blake2b(name, digest_size=16).digest(), "big")
+        if first.wants(key) and document.id not in without.documents:
+            kept = _outside(document.lines, without.lines)
+            if kept:
+                first.add(key, Document(document.id, kept))
+    return first.in_order()
+
+
+def held_out_of(documents: Iterable[Document]) -> HeldOut:
+    """What other splits must leave out for the sake of these documents."""
+    documents = list(documents)
+    hashes = (line_hash(line) for doc in documents for line in doc.lines if len(line) >= SHARED_LINE_CHARACTERS)
+    return HeldOut(frozenset(document.id for document in documents), frozenset(hashes))
+
+
+def count_train(shard_path: Path, held_out: HeldOut) -> TrainCounts:
+    """Count what `train_lines` gives of a shard, and what it leaves out."""
+    counts = TrainCounts()
+    for document in read_documents(shard_path):
+        if document.id in held_out.documents:
+            counts.held_out += len(document.lines)
+            continue
+        kept = len(_outside(document.lines, held_out.lines))
+        counts.documents += kept > 0
+        counts.lines += kept
+        counts.dropped += len(document.lines) - kept
+    return counts
+
+
+@dataclass
+class _Tally:
+    """Counts what passes through."""
+
+    documents: int = 0
+    lines: int = 0
+
+    def watch(self, documents: Iterable[Document]) -> Iterator[Document]:
+        for document in documents:
+            self.documents += 1
+            self.lines += len(document.lines)
+            yield document
+
+
+def _check_shards(shards: list[Path]) -> None:
+    seen: set[Path] = set()
+    for shard in shards:
+        if shard.resolve() in seen:
+            raise UserError(f"--tokenized names the shard {shard} twice; each shard of a language belongs there once")
+        seen.add(shard.resolve())
+
+
+def _check_arrived(language: str, total: _Tally, counts_files: list[Path]) -> None:
+    """Compare with what the tokenize stage wrote, and explain a language without any text."""
+    counts = [read_json(path) for path in counts_files]
+    try:
+        documents_in = sum(each["documents_in"] for each in counts)
+        documents = sum(each["documents_out"] for each in counts)
+        lines = sum(each["lines_out"] for each in counts)
+    except (KeyError, TypeError) as failure:
+        names = ", ".join(map(str, counts_files))
+        raise UserError(f"not the counts of `wikixlm tokenize`: {names} (no {failure})") from failure
+    if counts and (documents, lines) != (total.documents, total.lines):
+        raise UserError(
+            f"{language}: tokenize wrote {documents} documents and {lines} lines, but its shards hold "
+            f"{total.documents} and {total.lines}; delete work/tokenized/{language} and run again"
+        )
+    if total.lines:
+        return
+    reason = "see the counts of the extract and tokenize stages"
+    if counts and documents_in:
+        reason = f"{documents_in} documents reached tokenize, and none had a token left"
+    elif counts:
+        reason = "none reached tokenize; see the counts and logs of the extract stage (or the corpus stage)"
+    raise UserError(f"{language} has no text at all: {reason}")
+
+
+def _check_training_text(args: argparse.Namespace, total: _Tally, lines: dict[str, int]) -> None:
+    if not lines["train"]:
+        raise UserError(
+            f"{args.language} is left without training text: it has {total.documents} articles with {total.lines} "
+            f"lines, of which split.test: {args.test} took {lines['test']} and split.valid: {args.valid} took "
+            f"{lines['valid']} (articles stay whole, repeated lines are dropped); lower split.test and split.valid"
+        )
+
+
+def _write_lines(path: Path, documents: Iterable[Document]) -> None:
+    with atomic_text(path) as stream:
+        for document in documents:
+            stream.writelines(f"{line}\n" for line in document.lines)
+
+
+def _documents(shards: list[Path]) -> Iterator[Document]:
+    return (document for shard in shards for document in read_documents(shard))
+
+
+def _count_lines(documents: Iterable[Document]) -> int:
+    return sum(len(document.lines) for document in documents)
+
+
+def split(args: argparse.Namespace) -> None:
+    """Choose, check and write one language's split; see the module's docstring and `add_arguments`.
+
+    Raises:
+        UserError: the language has no text, or is left without training text; nothing is written then.
+    """
+    _check_shards(args.tokenized)
+    total = _Tally()
+    test = choose(total.watch(_documents(args.tokenized)), args.test, args.language, args.seed)
+    _check_arrived(args.language, total, args.tokenize_counts)
+    valid = choose(_documents(args.tokenized), args.valid, args.language, args.seed, without=held_out_of(test))
+    held_out = held_out_of([*test, *valid])
+    train = [count_train(shard, held_out) for shard in args.tokenized]
+
+    documents = {"train": sum(each.documents for each in train), "valid": len(valid), "test": len(test)}
+    lines = {"train": sum(each.lines for each in train), "valid": _count_lines(valid), "test": _count_lines(test)}
+    dropped = {
+        "train": sum(each.dropped for each in train),
+        "held_out": sum(each.held_out for each in train) - lines["valid"] - lines["test"],
+    }
+    if total.lines != sum(lines.values()) + sum(dropped.values()):
+        raise UserError(f"{args.language}: the tokenized shards changed while they were read; run again")
+    _check_training_text(args, total, lines)
+
+    _write_lines(args.output_test, test)
+    _write_lines(args.output_valid, valid)
+    write_json(args.held_out, {"documents": sorted(held_out.documents), "lines": sorted(held_out.lines)})
+    summary = {
+        "language": args.language,
+        "shards": [str(shard) for shard in args.tokenized],
+        "documents": documents,
+        "lines": lines,
+        "dropped_duplicates": sum(dropped.values()),
+        "dropped": dropped,
+        "train_lines": [each.lines for each in train],
+    }
+    write_json(args.output, summary)
+    logging.info("%s: lines %s, dropped as duplicates %s", args.language, lines, dropped)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not a positive number of lines")
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "--tokenized", type=Path, nargs="+", required=True, metavar="SHARD", help="all tokenized shards of the language"
+    )
+    parser.add_argument("--language", required=True, help="language code; part of what is hashed")
+    parser.add_argument("--valid", type=_positive, default=5000, help="lines that valid should have at least")
+    parser.add_argument("--test", type=_positive, default=5000, help="lines that test should have at least")
+    parser.add_argument("--seed", type=int, default=42, help="another seed, another choice of articles")
+    parser.add_argument(
+        "--tokenize-counts",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="the tokenize stage's counts of the same shards: compared with what the shards hold",
+    )
+    parser.add_argument("--output-valid", type=Path, required=True, help="valid text, one line a paragraph")
+    parser.add_argument("--output-test", type=Path, required=True, help="test text, one line a paragraph")
+    parser.add_argument("--held-out", type=Path, required=True, help="what the training side must leave out (JSON)")
+    parser.add_argument("--output", type=Path, required=True, help="counts of documents and lines per split (JSON)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Run the stage."""
+    split(args)

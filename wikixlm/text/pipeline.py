@@ -1,0 +1,71 @@
+"""One line of text to tokens, step by step as transformers' `XLMTokenizer._tokenize(text, lang=…)` before its BPE."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from wikixlm.errors import UserError
+from wikixlm.text import segmenters
+from wikixlm.text.characters import (
+    lowercase_and_remove_accents,
+    normalise_romanian,
+    remove_non_printing,
+    replace_unicode_punctuation,
+)
+from wikixlm.text.moses import Normalizer, Tokenizer
+
+
+class LineTokenizer:
+    """Tokens of one language, up to BPE.
+
+    Thai is segmented by PyThaiNLP, Chinese by Jieba, Japanese by KyTea (see `japanese`), all other languages by the
+    Moses tokenizer; a code that sacremoses has no abbreviations for gets the English ones.
+
+    Args:
+        language: a Wikipedia's code; what XLMTokenizer is given as `lang`.
+        lowercase_and_remove_accent: XLMTokenizer's `do_lowercase_and_remove_accent`.
+        japanese: `kytea` as XLMTokenizer; `fugashi`, or `moses` (no word boundaries, only punctuation is split off),
+            where the tokenizer that goes with the model must do the same.
+        kytea_model: KyTea's model file, see `segmenters.kytea`.
+
+    Raises:
+        UserError: a package or model that the language needs is missing.
+    """
+
+    def __init__(
+        self,
+        language: str,
+        lowercase_and_remove_accent: bool = True,
+        japanese: str = "kytea",
+        kytea_model: Path | None = None,
+    ) -> None:
+        self._lowercase = lowercase_and_remove_accent
+        self._normalize = Normalizer(language)
+        self._words = self._word_tokenizer(language, japanese, kytea_model)
+
+    def _word_tokenizer(self, language: str, japanese: str, kytea_model: Path | None) -> Callable[[str], list[str]]:
+        if language == "zh":
+            cut = segmenters.chinese()
+            return lambda text: self._clean(" ".join(cut(text))).split()
+        if language == "th":
+            return self._segmented(segmenters.thai())
+        if language == "ja" and japanese != "moses":
+            if japanese not in segmenters.JAPANESE:
+                raise UserError(f"tokenize.japanese: {japanese}; accepted: {', '.join(segmenters.JAPANESE)}")
+            return self._segmented(segmenters.kytea(kytea_model) if japanese == "kytea" else segmenters.fugashi())
+        tokenize = Tokenizer(language)
+        if language == "ro":
+            return lambda text: tokenize(normalise_romanian(self._clean(text)))
+        return lambda text: tokenize(self._clean(text))
+
+    def _clean(self, text: str) -> str:
+        return remove_non_printing(self._normalize(replace_unicode_punctuation(text)))
+
+    def _segmented(self, segment: segmenters.Segmenter) -> Callable[[str], list[str]]:
+        # A segmenter may give white space as a word or within one. It can't be part of a symbol: fairseq reads text
+        # by splitting it at white space.
+        return lambda text: [token for word in segment(self._clean(text)) for token in word.split()]
+
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of one line; none is empty or holds white space of any kind (`str.isspace`)."""
+        tokens = self._words(text)
+        return lowercase_and_remove_accents(tokens) if self._lowercase else tokens
