@@ -48,7 +48,16 @@ def error(message: str) -> None:
     say(f"error: {' '.join(message.split())}")
 
 
+def terminal() -> TextIO:
+    """Where the user looks: standard error, as it was before any log file took its place."""
+    return _terminal if _terminal is not None else sys.stderr
+
+
+def has_log() -> bool:
+    """Whether a log file took the place of standard output and standard error."""
+    return _terminal is not None
+
+
 def on_terminal() -> bool:
     """Whether a person is likely to be watching: standard error (before any log) is a terminal."""
-    stream = _terminal if _terminal is not None else sys.stderr
-    return stream.isatty()
+    return terminal().isatty()

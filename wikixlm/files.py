@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,24 @@ def atomic_text(path: Path) -> Iterator[IO[str]]:
         yield text
         text.flush()
         text.detach()
+
+
+@contextlib.contextmanager
+def work_folder(beside: Path) -> Iterator[Path]:
+    """Give a hidden temporary folder beside `beside`; it is deleted in the end, and what a killed run left of it too.
+
+    Only for outputs that one process makes at a time.
+    """
+    folder = beside.parent / f".{beside.name}.work"
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as failure:
+        raise _cannot_write(folder, failure) from failure
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _CutShortError(Exception):

@@ -1,0 +1,176 @@
+"""Templates keep their text, leftovers go, and real text stays as it is."""
+
+import functools
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import dump_factory as factory
+
+from wikixlm.dump_reader import Page
+from wikixlm.inline_templates import convert, parse_call
+from wikixlm.wikiextractor import extract_texts
+from wikixlm.wikitext import Wikitext
+
+MINIDUMPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "minidumps"
+clean = Wikitext.clean
+
+
+@pytest.mark.parametrize(
+    ("language", "wikitext", "text"),
+    [
+        ("en", "about {{convert|100|km|mi}} and {{cvt|5|-|10|km2|0}}", "about 100 km and 5–10 km²"),
+        ("en", "{{convert|6|ft|2|in|m|abbr=on}}, {{Convert|1,300.5|mi|km|2}}", "6 ft 2 in, 1,300.5 mi"),
+        ("en", "{{convert|−40|to|−30|C}} {{convert|1+1/2|in}}", "−40 to −30 °C 1+1/2 in"),
+        ("en", "{{lang|de|[[Wort|das Wort]]}} {{Lang-el|link=no|λόγος}}", "[[Wort|das Wort]] λόγος"),
+        ("en", "{{transl|ar|ALA|kitāb}} {{nowrap|a {{lang|fr|b}} c}}", "kitāb a b c"),
+        ("en", "{{nowrap|{{unknown|x}} y}} {{unknown|{{lang|fr|b}}}}", "{{unknown|x}} y {{unknown|b}}"),
+        ("en", "{{IPA-de|bɛɐ̯ˈliːn}} {{IPA|de|ʔa}} {{IPA|[ʔo]}}", "[bɛɐ̯ˈliːn] ʔa [ʔo]"),
+        ("en", "{{IPAc-en|lang|ˈ|m|ɜːr|,_|k}}", "ˈmɜːr, k"),
+        ("en", "{{As of|2019}} {{as_of|2014|lc=y}} {{frac|1|2}} {{frac|2|3|4}}", "As of 2019 as of 2014 1/2 2 3/4"),
+        ("en", "{{val|5|u=km}} {{chem|H|2|O}} a{{snd}}b {{ill|A|de|B}}", "5 km H2O a – b A"),
+        ("en", "{{small|1=x = y}} {{nowrap}}!", "x = y !"),
+        (
+            "fr",
+            "{{unité|100|km}}, {{s-|XXI}}, {{XIXe siècle}}, {{3e}} {{Ier}}",
+            "100 km, XXIe siècle, XIXe siècle, 3e Ier",
+        ),
+        ("fr", "{{lang|en|texte=word}} {{date-|14 juillet 1789}} {{heure|4|30}}", "word 14 juillet 1789 4 h 30"),
+        ("de", '{{"|Wort}} {{Höhe|115|DE-NHN}}', "„Wort“ 115 m"),
+        ("ar", "{{ألمانية|Spree}} {{تحويل|5|km}}", "(بالألمانية: Spree) 5 km"),
+        (
+            "en",
+            "{{s|XIX}} {{cite book|title=A}} {{{1|x}}} {| {{!}} |}",
+            "{{s|XIX}} {{cite book|title=A}} {{{1|x}}} {| {{!}} |}",
+        ),
+        (
+            "en",
+            "<code>main()</code> <math>x + 1</math> <math>\\frac{1}{2}</math>",
+            "main() x + 1 <math>\\frac{1}{2}</math>",
+        ),
+    ],
+)
+def test_inline_templates(language: str, wikitext: str, text: str) -> None:
+    assert Wikitext(language).prepare(wikitext) == text
+
+
+def test_templates_of_the_users_own() -> None:
+    own = Wikitext("en", {"Maß": "{1} {unit/2}", "convert": "", "q-*": "<{-1}>"})
+    assert own.prepare("{{maß|5|m}} {{Maß|5|unit=km}} {{convert|1|km}} {{Q-de|a|b}}") == "5 m 5 km  <b>"
+
+
+@pytest.mark.parametrize(
+    ("line", "cleaned"),
+    [
+        ("Berlin () is", "Berlin is"),
+        ("Berlin (,) is", "Berlin is"),
+        ("Berlin (; ) is", "Berlin is"),
+        ("Berlin ( , ) is", "Berlin is"),
+        ("柏林（）是", "柏林是"),
+        ("柏林（、）是", "柏林是"),
+        ("柏林()是", "柏林是"),
+        ("بشار (، من", "بشار (، من"),  # no bracket's end: left as it is
+        ("بشار (، من أكبر)", "بشار (من أكبر)"),
+        ("Merkel (; ; born 1954) is", "Merkel (born 1954) is"),
+        ("bitumen (a, ) is", "bitumen (a) is"),
+        ("ベルリン（ベルリンしゅう、）は", "ベルリン（ベルリンしゅう）は"),
+        ("where formula_1 is, and codice_12.", "where is, and."),
+        ("formula_7", ""),
+        ("a {{unknown|x}} b", "a b"),
+        ("<onlyinclude>text</onlyinclude> <div class=x>more", "text more"),
+        ("* item", "item"),
+        (": : * item", "item"),
+        ("#Item", "Item"),
+        ("half \ud800character", "half character"),
+        ("…", ""),
+    ],
+)
+def test_leftovers_go(line: str, cleaned: str) -> None:
+    assert clean(line) == cleaned
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Call main() or f(x) first.",
+        "The set (a, b; c) is (see below: there).",
+        "He smiled ;) and left :)",
+        "#1 song of 1999",
+        "a < b and c > d, List<String>, <stdio.h>",
+        "the file my_formula_x and data_1",
+        "use {{ to open",
+        "3 * 4 = 12",
+        "50 % ; la suite : « oui »",
+        "[...] and [] stay",
+        "¿Qué? 100",
+    ],
+)
+def test_real_text_stays(line: str) -> None:
+    assert clean(line) == line
+
+
+@given(st.text(alphabet="ab1 ,;()（）[]{}<>*#:|_\u2028\n=-", max_size=40))
+def test_only_markup_takes_letters_away(text: str) -> None:
+    line = text.replace("\n", " ")
+    once = clean(line)
+    assert (
+        [c for c in once if c.isalnum()] == [c for c in line if c.isalnum()] or "<" in line or "{{" in line or not once
+    )
+    Wikitext("fr").prepare(text)
+
+
+def test_nested_braces_take_no_time() -> None:
+    start = time.monotonic()
+    Wikitext("en").prepare("{{a|" * 2000 + "x" + "}}" * 2000)
+    Wikitext("en").prepare("{{nowrap|" * 2000 + "x" + "}}" * 2000)
+    Wikitext("en").prepare("{{lang|" + "|[[" * 20000 + "}}")
+    for line in ("(" * 50000, "(," * 50000, "*" * 50000, " " * 50000 + "x", "<a " * 20000, "{{" * 50000):
+        clean(line)
+    assert time.monotonic() - start < 20
+
+
+@functools.cache
+def mended(path: Path, language: str) -> tuple[list[Page], dict[int, str]]:
+    wikitext = Wikitext(language)
+    pages = [page for page in factory.read_pages(path) if not page.redirect and page.namespace == 0]
+    return pages, {
+        page.id: text for page, text in extract_texts(p._replace(text=wikitext.prepare(p.text)) for p in pages)
+    }
+
+
+def test_converted_measures_keep_their_numbers() -> None:
+    """Of the English sample's 435 {{convert}}, all but those in tables, boxes and notes, which are dropped whole."""
+    pages, texts = mended(factory.english_dump(), "en")
+    calls = [
+        (page, call[1]) for page in pages for call in re.finditer(r"\{\{((?:convert|cvt)\|[^{}]*)\}\}", page.text, re.I)
+    ]
+    found = []
+    for page, body in calls:
+        measure = convert(parse_call(body).values)
+        found.append(bool(measure) and measure in texts[page.id])
+    assert len(found) == 435
+    assert sum(found) >= 350
+
+
+LEFTOVERS = re.compile(
+    r"(?<![A-Za-z0-9_])[(（][\s,;:،؛、，；·–-]*[)）]|[(（][,;،؛、，；]|"
+    r"\b(?:formula|codice)_\d|</?[a-z]+>|\{\{|\}\}|^[*#] "
+)
+
+
+@pytest.mark.parametrize("name", ["gensim", "ar", "de", "en", "fr", "hi", "ja", "th", "zh"])
+def test_few_leftovers(name: str) -> None:
+    """At most 2 lines in 1000."""
+    dump = factory.english_dump() if name == "gensim" else MINIDUMPS / f"{name}.xml.bz2"
+    if not dump.exists():
+        pytest.skip(f"{dump} is not here")
+    _, texts = mended(dump, "en" if name == "gensim" else name)
+    lines = [line for text in texts.values() for line in map(clean, text.split("\n")) if line]
+    left = [line for line in lines if LEFTOVERS.search(line)]
+    assert len(left) <= 0.002 * len(lines), left

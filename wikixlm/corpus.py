@@ -1,0 +1,164 @@
+"""Make one shard of plain-text files, one paragraph a line, into documents, in place of a Wikipedia dump.
+
+UTF-8 (a byte order mark is dropped), or UTF-16 with a byte order mark; plain, gzip, bz2, xz or zstd; told by content,
+not by name. Shard k of n takes the lines that begin in bytes [k*size/n, (k+1)*size/n) of the files laid end to end; a
+file that is compressed or UTF-16 goes whole into the shard that holds its first byte. A document is a line, its id a
+hash of the line.
+
+Lines end in `\\n` (or `\\r\\n`) alone; empty ones are counted and left out.
+"""
+
+import argparse
+import codecs
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from wikixlm.documents import Document, write_document
+from wikixlm.errors import UserError
+from wikixlm.files import atomic_text, write_json
+from wikixlm.shards import Part, add_shard_arguments, shard_name, shard_parts
+from wikixlm.streams import kind_of, read_streams
+
+LONGEST_LINE = 64 << 20
+BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+@dataclass
+class Counts:
+    """What became of the lines of a shard: lines_in = documents + empty; `characters` and `bytes` of documents."""
+
+    language: str
+    shard: str
+    files: list[str]
+    lines_in: int = 0
+    empty: int = 0
+    documents: int = 0
+    lines: int = 0
+    characters: int = 0
+    bytes: int = 0
+
+
+def line_id(line: str) -> str:
+    """64 bits of BLAKE2b of the line, in hexadecimal: what stands for a page id."""
+    return hashlib.blake2b(line.encode(), digest_size=8).hexdigest()
+
+
+def read_lines(part: Part) -> Iterator[tuple[int, bytes]]:
+    """The lines that begin in the part: (byte in the file, once decompressed and in UTF-8; line without its `\\n`)."""
+    kind = kind_of(part.path)
+    encoding = _encoding(part.path, kind)
+    if kind == "plain" and encoding == "utf-8":
+        # One byte earlier: if that is a line end, a line begins where the part does.
+        start, end = max(part.start - 1, 0), part.end
+    elif part.start > 0:
+        return
+    else:
+        start, end = 0, None
+    chunks: Iterator[bytes] = (data for _, data in read_streams(part.path, kind, start))
+    if encoding != "utf-8":
+        chunks = _recode(chunks, encoding, part.path)
+    at_line_start = part.start == 0
+    for offset, line in _cut_lines(chunks, start, part.path):
+        if at_line_start:
+            if end is not None and offset >= end:
+                return
+            yield offset, line
+        at_line_start = True
+
+
+def _encoding(path: Path, kind: str) -> str:
+    _, head = next(read_streams(path, kind), (0, b""))
+    return next((name for mark, name in BYTE_ORDER_MARKS.items() if head.startswith(mark)), "utf-8")
+
+
+def _recode(chunks: Iterator[bytes], encoding: str, path: Path) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for data in chunks:
+            yield decoder.decode(data).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as failure:
+        raise UserError(f"{path} is damaged: {failure}") from failure
+
+
+def _cut_lines(chunks: Iterator[bytes], offset: int, path: Path) -> Iterator[tuple[int, bytes]]:
+    """Cut at `\\n`; the last line may lack it."""
+    pending: list[bytes] = []
+    length = 0
+    for data in chunks:
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            whole = b"".join((*pending, line))
+            yield offset, whole
+            offset += len(whole) + 1
+            pending, length = [], 0
+        pending.append(rest)
+        length += len(rest)
+        if length > LONGEST_LINE:
+            raise UserError(
+                f"{path}: the line at byte {offset} is longer than {LONGEST_LINE} bytes; one paragraph a line"
+            )
+    if length:
+        yield offset, b"".join(pending)
+
+
+def documents(parts: list[Part], counts: Counts) -> Iterator[Document]:
+    """The lines of the parts as documents; counts them.
+
+    Raises:
+        UserError: bytes that are not UTF-8.
+    """
+    for part in parts:
+        for offset, raw in read_lines(part):
+            counts.lines_in += 1
+            try:
+                text = (raw.removeprefix(codecs.BOM_UTF8) if offset == 0 else raw).decode().strip()
+            except UnicodeDecodeError as failure:
+                raise _not_utf8(part.path, offset, failure) from failure
+            if not text:
+                counts.empty += 1
+                continue
+            counts.documents += 1
+            counts.lines += 1
+            counts.characters += len(text)
+            counts.bytes += len(text.encode())
+            yield Document(line_id(text), [text])
+
+
+def _not_utf8(path: Path, offset: int, failure: UnicodeDecodeError) -> UserError:
+    found = failure.object[failure.start : failure.start + 1].hex()
+    line, before = 1, offset
+    for _, data in read_streams(path, kind_of(path)):
+        line += data[:before].count(b"\n")
+        before -= min(before, len(data))
+        if not before:
+            break
+    return UserError(f"{path}, line {line}, byte {offset + failure.start}: 0x{found} is not UTF-8, which is accepted")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `wikixlm corpus`."""
+    parser.add_argument("--text", type=Path, nargs="+", required=True, metavar="FILE", help="text files, in order")
+    parser.add_argument("--language", required=True, metavar="L", help="language of the text, for messages and counts")
+    add_shard_arguments(parser)
+    parser.add_argument("--output", type=Path, required=True, help="documents, as JSON lines (.zst: compressed)")
+    parser.add_argument("--counts", type=Path, required=True, help="what became of the lines, as JSON")
+
+
+def main(args: argparse.Namespace) -> None:
+    """`wikixlm corpus`."""
+    counts = Counts(args.language, shard_name(args.shard, args.shards), [str(path) for path in args.text])
+    try:
+        parts = shard_parts(args.text, args.shard, args.shards)
+        with atomic_text(args.output) as stream:
+            for document in documents(parts, counts):
+                write_document(stream, document)
+            if args.shards == 1 and not counts.documents:
+                raise UserError(f"{', '.join(counts.files)}: no text in {counts.lines_in} lines")
+    except UserError as failure:
+        raise UserError(f"corpus {args.language}, shard {counts.shard}: {failure}") from failure
+    write_json(args.counts, asdict(counts))
+    logging.info("%s", asdict(counts))

@@ -1,0 +1,240 @@
+"""The pages of one shard of a MediaWiki XML dump, read and verified without an index.
+
+Shard k of n owns the bz2 streams that begin in bytes [k*size/n, (k+1)*size/n) of the dump (of all its files laid end
+to end), and the pages whose `<page>` begins in them: the part of a page before the first one belongs to the shard
+before, and the last page, with what stands between it and the next, is read to its end in the streams that follow. So
+any way of cutting a dump into streams works. What is no chain of bz2 streams in UTF-8 (plain XML, UTF-16, other
+compression) belongs to the shard that owns its first byte.
+
+Every byte of the dump is verified by one of the shards: compression and checksums, header, XML of each page, what
+stands between pages, and the end of the document.
+
+Format: https://www.mediawiki.org/xml/export-0.11.xsd
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from wikixlm.errors import UserError
+from wikixlm.shards import Part
+from wikixlm.streams import find_bz2_stream, kind_of, read_streams
+
+PAGE, PAGE_END, DOCUMENT_END = b"<page>", b"</page>", b"</mediawiki>"
+# MediaWiki refuses pages of more than 2 MB; far beyond that a tag must be missing.
+LONGEST_PAGE = 256 << 20
+LONGEST_HEADER = 16 << 20
+BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+ENCODING = re.compile(rb"""^<\?xml[^>]*\sencoding\s*=\s*["']([^"']+)["']""")
+
+
+class Page(NamedTuple):
+    """A page of the wiki in its latest revision; `text` is wikitext where `model` says so."""
+
+    id: int
+    title: str
+    namespace: int
+    redirect: bool
+    model: str
+    text: str
+
+
+@dataclass
+class Reader:
+    """Reads the pages of one part of a dump; `whole` tells afterwards whether that was the whole file."""
+
+    part: Part
+    whole: bool = False
+    _kind: str = field(init=False)
+    _encoding: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kind = kind_of(self.part.path)
+        self._encoding = self._check_beginning()
+
+    def pages(self) -> Iterator[Page]:
+        """The pages that begin in this part, in the order of the dump.
+
+        Raises:
+            UserError: the dump is damaged, cut short, or not a dump with the pages' text.
+        """
+        if self.part.start > 0 and not self._can_be_entered():
+            return
+        start: int | None = 0
+        if self.part.start > 0:
+            start = find_bz2_stream(self.part.path, self.part.start, self.part.end)
+        if start is not None:
+            for raw in self._cut(self._chunks(start), at_beginning=start == 0):
+                yield parse_page(raw, self.part.path)
+
+    def _can_be_entered(self) -> bool:
+        return self._kind == "bz2" and self._encoding == "utf-8"
+
+    def _check_beginning(self) -> str:
+        """The encoding of the file; an error for what is no dump at all, before anything is made of it."""
+        path = self.part.path
+        head = b""
+        for _, data in read_streams(path, self._kind):
+            head += data
+            if len(head) >= 512:
+                break
+        for mark, encoding in BYTE_ORDER_MARKS.items():
+            if head.startswith(mark):
+                return encoding
+        head = head.removeprefix(codecs.BOM_UTF8).lstrip()
+        declared = ENCODING.match(head)
+        if declared and declared[1].lower() not in (b"utf-8", b"utf8"):
+            name = declared[1].decode("ascii", "replace")
+            raise UserError(f"{path}: encoding {name}; accepted are UTF-8, and UTF-16 with a byte order mark")
+        if not head:
+            raise UserError(f"{path} is empty once decompressed")
+        if not head.startswith((b"<mediawiki", b"<?xml", b"<!--")):
+            found = head[:40].decode("utf-8", "replace")
+            raise UserError(f"{path} is not a MediaWiki XML dump: it begins with {found!r}, not with '<mediawiki'")
+        return "utf-8"
+
+    def _chunks(self, start: int) -> Iterator[tuple[bool, bytes]]:
+        """(whether these bytes are of this part's streams, the bytes in UTF-8)."""
+        streams = read_streams(self.part.path, self._kind, start)
+        if self._encoding == "utf-8":
+            # A shard owns what begins in its range; a plain file or another compression is owned as a whole.
+            owned_end = self.part.end if self._kind == "bz2" else self.part.size
+            for stream_start, data in streams:
+                yield stream_start < owned_end, data
+            return
+        decoder = codecs.getincrementaldecoder(self._encoding)()
+        try:
+            for _, data in streams:
+                yield True, decoder.decode(data).encode()
+            yield True, decoder.decode(b"", final=True).encode()
+        except UnicodeError as failure:
+            raise UserError(f"{self.part.path} is damaged: {failure}") from failure
+
+    def _cut(self, chunks: Iterator[tuple[bool, bytes]], at_beginning: bool) -> Iterator[bytes]:
+        """Cut the stream into pages (from `<page>` to `</page>`), and check what stands between them."""
+        buffer = bytearray()
+        base = 0  # where the buffer begins in the stream
+        owned_end: int | None = None  # where this part's streams end in it, once known
+        between = Between(self.part.path, "header" if at_beginning else "skip")
+        inside = False
+        for owned, data in chunks:
+            if not owned and owned_end is None:
+                owned_end = base + len(buffer)
+            searched = max(len(buffer) - len(PAGE_END) + 1, 0)
+            buffer += data
+            while True:
+                tag = PAGE_END if inside else PAGE
+                found = buffer.find(tag, searched)
+                if found < 0:
+                    break
+                if not inside:
+                    between.check(bytes(buffer[:found]))
+                    if owned_end is not None and base + found >= owned_end:
+                        return
+                    cut = found
+                else:
+                    cut = found + len(PAGE_END)
+                    yield bytes(buffer[:cut])
+                del buffer[:cut]
+                base += cut
+                searched = 0
+                inside = not inside
+            self._check_lengths(buffer, inside, between)
+            no_more = owned_end is not None and base + len(buffer) - len(PAGE) + 1 >= owned_end
+            if no_more and between.expected == "skip" and not inside:
+                return
+        if inside:
+            raise UserError(f"{self.part.path} is cut short: {_name(bytes(buffer))} has no </page>")
+        between.finish(bytes(buffer))
+        self.whole = at_beginning
+
+    def _check_lengths(self, buffer: bytearray, inside: bool, between: "Between") -> None:
+        if inside and len(buffer) > LONGEST_PAGE:
+            raise UserError(
+                f"{self.part.path} is damaged: {_name(bytes(buffer[:4096]))} has no </page> in {len(buffer)} bytes"
+            )
+        if not inside and between.expected != "skip" and len(buffer) > LONGEST_HEADER:
+            raise UserError(f"{self.part.path} is damaged: {len(buffer)} bytes without a <page>")
+
+
+@dataclass
+class Between:
+    """Checks what stands outside the pages: the header, white space, the end of the document."""
+
+    path: Path
+    expected: str  # "header"; "skip": the rest of a page of the shard before, which checks it; "space"
+
+    def check(self, gap: bytes) -> None:
+        """Check what stands before a `<page>`."""
+        text = gap.strip()
+        if self.expected == "header":
+            self._check_header(text)
+        elif self.expected == "space" and text.startswith(DOCUMENT_END):
+            self._check_header(text.removeprefix(DOCUMENT_END).lstrip())  # files laid end to end
+        elif self.expected == "space" and text:
+            found = text[:40].decode("utf-8", "replace")
+            raise UserError(f"{self.path} is damaged: {found!r} between two pages")
+        self.expected = "space"
+
+    def finish(self, gap: bytes) -> None:
+        """Check what stands after the last page of the file."""
+        text = gap.strip()
+        if self.expected == "skip":
+            return
+        if not text.endswith(DOCUMENT_END):
+            raise UserError(f"{self.path} is cut short: it does not end with {DOCUMENT_END.decode()}")
+        if self.expected == "header":
+            self._check_header(text)
+        elif self.expected == "space" and text != DOCUMENT_END:
+            found = text[:40].decode("utf-8", "replace")
+            raise UserError(f"{self.path} is damaged: {found!r} after the last page")
+
+    def _check_header(self, text: bytes) -> None:
+        if b"<mediawiki" not in text:
+            raise UserError(f"{self.path} is not a MediaWiki XML dump: there is no <mediawiki> before the first page")
+        if b"<siteinfo>" not in text or b"</siteinfo>" not in text:
+            raise UserError(f"{self.path} has no <siteinfo> before its first page: its beginning is missing")
+
+
+def parse_page(raw: bytes, path: Path) -> Page:
+    """A `<page>` element, in UTF-8.
+
+    Raises:
+        UserError: not well-formed, without id, namespace or text, or with a page's whole history.
+    """
+    try:
+        element = ElementTree.fromstring(raw)
+    except ElementTree.ParseError as failure:
+        raise UserError(f"{path} is damaged: {_name(raw)}: {failure}") from failure
+    revisions = element.findall("revision")
+    if len(revisions) > 1:
+        raise UserError(f"{path}: {_name(raw)} has {len(revisions)} revisions; use a dump of current pages")
+    try:
+        number, namespace = int(element.findtext("id", "")), int(element.findtext("ns", ""))
+    except ValueError as failure:
+        raise UserError(f"{path}: {_name(raw)} has no <id> and <ns> in numbers") from failure
+    body = revisions[0].find("text") if revisions else None
+    if body is None:
+        raise UserError(f"{path}: {_name(raw)} has no revision with a <text>")
+    if not body.text and body.get("bytes", "0") != "0" and body.get("deleted") is None:
+        raise UserError(f"{path}: {_name(raw)} comes without its {body.get('bytes')} bytes of text; is it a stub dump?")
+    return Page(
+        id=number,
+        title=element.findtext("title", ""),
+        namespace=namespace,
+        redirect=element.find("redirect") is not None,
+        model=revisions[0].findtext("model", "wikitext"),
+        text=body.text or "",
+    )
+
+
+def _name(raw: bytes) -> str:
+    """How to call a page that can't be parsed."""
+    number = re.search(rb"<id>(\d+)</id>", raw)
+    title = re.search(rb"<title>([^<]{1,80})", raw)
+    name = f"page {number[1].decode()}" if number else "a page"
+    return f"{name} ({title[1].decode('utf-8', 'replace')})" if title else name
