@@ -19,6 +19,8 @@ from wikixlm import __version__, console
 from wikixlm.errors import UserError
 
 STAGES = {
+    "dumps": ("wikixlm.download.plan", "what a download would fetch, and which dump each language uses"),
+    "download": ("wikixlm.download.fetch", "download one language's dump: resumable, verified, polite"),
     "extract": ("wikixlm.extract", "text of one shard of a Wikipedia dump"),
     "corpus": ("wikixlm.corpus", "one shard of plain-text files, instead of a dump"),
     "tokenize": ("wikixlm.tokenize", "tokenize one shard as transformers' XLMTokenizer does"),
@@ -76,6 +78,9 @@ def main(arguments: list[str] | None = None) -> None:
         logging.debug("", exc_info=True)
         console.error(str(failure))
         sys.exit(1)
+    except KeyboardInterrupt:
+        console.error(f"{args.stage} was interrupted")
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)

@@ -80,6 +80,9 @@ class Dumps(Section):
         description="Wikimedia's dump layout: `multistream` (classic), `content_current` (newer), `auto` tries both"
     )
     contact: str = Field(description="e-mail address or URL for the User-Agent; Wikimedia asks for one")
+    transfer_partition: str | None = Field(
+        description="SLURM partition whose jobs download; `null`: the machine where Snakemake runs does"
+    )
     local: dict[Language, File] = Field(
         description="language: path of a dump already on disk; such a language downloads nothing"
     )
@@ -103,6 +106,9 @@ class Extract(Section):
     namespaces_per_language: dict[Language, Annotated[list[Natural], Field(min_length=1)]] = Field(
         description="other namespaces for some languages"
     )
+    inline_templates: dict[str, str] = Field(
+        description='what remains of a template in running text, on top of the built-in table: `unité: "{1} {2}"`'
+    )
 
 
 class Split(Section):
@@ -110,6 +116,8 @@ class Split(Section):
 
     valid: Positive = Field(description="lines of whole articles for validation, per language")
     test: Positive = Field(description="lines of whole articles for the test set, per language")
+    valid_per_language: dict[Language, Positive] = Field(description="other sizes of valid for some languages")
+    test_per_language: dict[Language, Positive] = Field(description="other sizes of test for some languages")
     seed: Natural = Field(description="seeds the order in which articles are chosen")
 
 
@@ -161,7 +169,9 @@ class Train(Section):
     dropout: Fraction = Field(description="dropout")
     attention_dropout: Fraction = Field(description="dropout on attention weights")
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(description="language sampling of the recipe `wikixlm`")
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(description="`auto`: fp32 on a CPU, bf16 or fp16 on a GPU")
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        description="`auto`: fp32 on a CPU, bf16 or fp16 on a GPU"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(description="`auto` takes a GPU where there is one")
     gpus: Positive = Field(description="GPUs per node")
     nodes: Positive = Field(description="nodes")
@@ -217,10 +227,14 @@ class Config(Section):
         count = self.extract.shards_per_language.get(lang, self.extract.shards)
         return [f"{k:05d}-of-{count:05d}" for k in range(count)]
 
+    def held_out_lines(self, lang: str) -> tuple[int, int]:
+        """Lines that valid and test of a language should have."""
+        valid = self.split.valid_per_language.get(lang, self.split.valid)
+        return valid, self.split.test_per_language.get(lang, self.split.test)
+
     def namespaces(self, lang: str) -> list[int]:
         """The namespaces of a language that count as text."""
         return self.extract.namespaces_per_language.get(lang, self.extract.namespaces)
-
 
     def downloaded(self) -> list[str]:
         """The languages whose dump comes from Wikimedia."""

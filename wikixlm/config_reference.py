@@ -28,6 +28,7 @@ only where and how to run, and re-run nothing.
 OPERATIONAL = {
     "dumps.mirrors",
     "dumps.contact",
+    "dumps.transfer_partition",
     "binarize.workers",
     "keep_intermediate",
     *(f"train.{key}" for key in Train.OPERATIONAL),
@@ -82,8 +83,14 @@ def _accepted(shape: dict[str, Any]) -> str:
     if shape.get("type") == "array":
         return f"list of {_accepted(shape['items'])}"
     if shape.get("type") == "object":
-        return f"mapping of language to {_accepted(shape['additionalProperties'])}"
-    words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true`, `false`", "null": "`null`"}
+        return f"mapping to {_accepted(shape['additionalProperties'])}"
+    words = {
+        "integer": "whole number",
+        "number": "number",
+        "string": "text",
+        "boolean": "`true`, `false`",
+        "null": "`null`",
+    }
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {shape[name]:g}" for name, sign in bounds.items() if name in shape]
     return " ".join([words[shape["type"]], ", ".join(limits)]).strip()

@@ -1,0 +1,92 @@
+"""At most three connections to a host from this machine, over all users, processes and configurations.
+
+Wikimedia allows three per address. A slot is a lock (flock) on a file in one folder of the machine, so a process that
+dies in any way frees its slot. The folder does not follow TMPDIR: a batch system gives each job its own. Containers
+and machines that share an address can't see each other's slots; there the schedulers' `wikimedia_connections` helps.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import random
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from wikixlm.errors import UserError
+
+SLOTS = 3
+
+
+def folder() -> Path:
+    """The machine's folder of slots, made if it is missing; every user may use it.
+
+    Raises:
+        UserError: it can't be made.
+    """
+    temporary = Path("/tmp")
+    path = (temporary if temporary.is_dir() else Path(tempfile.gettempdir())) / "wikixlm-slots"
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            path.chmod(0o1777)
+    except OSError as failure:
+        raise UserError(f"cannot make {path}, where downloads count their connections: {failure.strerror}") from failure
+    return path
+
+
+@contextlib.contextmanager
+def slot(host: str) -> Iterator[None]:
+    """Hold one of the host's slots, waiting until one is free. `host` is a name, with `:port` if that is unusual."""
+    handle = _take(host)
+    if handle is None:
+        logging.info("waiting: %d connections of this machine to %s are open, no more are allowed", SLOTS, host)
+    while handle is None:
+        time.sleep(random.uniform(0.05, 0.5))
+        handle = _take(host)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(host: str) -> int | None:
+    """A locked file descriptor, or None while all slots are taken."""
+    name = re.sub(r"[^a-z0-9.-]", "_", host.lower())
+    for number in range(SLOTS):
+        path = folder() / f"{name}.{number}"
+        handle = _open(path)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Someone may tidy the folder: a lock on a file that is no longer there protects nothing.
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+    return None
+
+
+def _open(path: Path) -> int:
+    """Open a slot for locking, which needs no right to write: Linux forbids O_CREAT on other users' files there."""
+    while True:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            pass
+        except OSError as failure:
+            raise UserError(f"cannot open {path}, a slot for downloads: {failure.strerror}") from failure
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            os.fchmod(handle, 0o644)
+            return handle
+        except FileExistsError:
+            continue
+        except OSError as failure:
+            raise UserError(f"cannot make {path}, a slot for downloads: {failure.strerror}") from failure

@@ -1,0 +1,90 @@
+"""Language codes and the Wikipedias they stand for.
+
+The table wikixlm/data/wikis.tsv is made by tools/wikis.py from pywikibot's list. A code is accepted as Wikimedia
+writes it, in the address of the wiki (`zh-yue`, `nds-nl`, `be-tarask`) or in the name of its database (`zh_yue`),
+or as an alias of it (`yue`, `be-x-old`, `nb` for `no`). Mind that these are Wikimedia's codes: `als` is Alemannic
+and `simple` is English in simple words.
+"""
+
+import difflib
+import functools
+from importlib.resources import files
+from typing import NamedTuple
+
+from wikixlm.errors import UserError
+
+
+class Wiki(NamedTuple):
+    """One Wikipedia."""
+
+    code: str
+    """Wikimedia's code, the first part of the host's name"""
+    dbname: str
+    """name of the database, with which the names of its dumps begin: `dewiki`, `zh_yuewiki`, `be_x_oldwiki`"""
+    host: str
+    """`de.wikipedia.org`"""
+    closed: bool
+    """read-only since it was closed; its dumps are still made"""
+
+
+class _Table(NamedTuple):
+    wikis: dict[str, Wiki]
+    """by code, database name without `wiki`, and alias"""
+    hints: dict[str, str]
+    """code that is often meant by one which is not accepted"""
+
+
+def wiki(code: str) -> Wiki:
+    """The Wikipedia of a language code.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = _table().wikis.get(_normal(code))
+    if found is None:
+        guess = suggest(code)
+        raise UserError(f"no Wikipedia has the language code {code!r}" + (f"; did you mean {guess}?" if guess else ""))
+    return found
+
+
+def is_language(code: str) -> bool:
+    """Whether a Wikipedia has this code (or the alias); codes are written in small letters."""
+    return code == code.lower() and _normal(code) in _table().wikis
+
+
+def suggest(code: str) -> str | None:
+    """The accepted code nearest to one that is not, if any comes near."""
+    table = _table()
+    wanted = _normal(code)
+    if wanted in table.wikis:
+        return table.wikis[wanted].code
+    if wanted in table.hints:
+        return table.hints[wanted]
+    # Locales (pt-br) and three-letter codes (deu) mostly begin with the code of the wiki.
+    for stem in (wanted.split("-")[0], wanted[:2]):
+        if stem in table.wikis:
+            return table.wikis[stem].code
+    near = difflib.get_close_matches(wanted, table.wikis, n=1, cutoff=0.6)
+    return table.wikis[near[0]].code if near else None
+
+
+def all_wikis() -> list[Wiki]:
+    """Every Wikipedia of the table, closed ones too, by code."""
+    return sorted(set(_table().wikis.values()))
+
+
+def _normal(code: str) -> str:
+    return code.strip().lower().replace("_", "-")
+
+
+@functools.cache
+def _table() -> _Table:
+    table = _Table({}, {})
+    text = files("wikixlm").joinpath("data", "wikis.tsv").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.split("\n") if line and not line.startswith("#")]
+    for code, dbname, host, status, aliases, hints in rows[1:]:
+        entry = Wiki(code, dbname, host, status == "closed")
+        for name in (code, dbname.removesuffix("wiki"), *aliases.split()):
+            table.wikis[_normal(name)] = entry
+        table.hints.update(dict.fromkeys(hints.split(), code))
+    return table
