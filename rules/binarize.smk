@@ -83,6 +83,8 @@ rule dictionary:
 rule data:
     """Target: all up to the binarized data."""
     input:
+        # Deleting resolved.yaml is how a user asks for a newer dump; only a target can ask for it again.
+        dumps=expand("dumps/{lang}/resolved.yaml", lang=cfg.downloaded()),
         binaries=every_language(
             "monolingual_data/fairseq_processed/{split}.{lang}.{extension}", split=SPLITS, extension=["bin", "idx"]
         ),

@@ -51,7 +51,7 @@ else:
             seed=cfg.bpe.seed,
         shell:
             "wikixlm learn-bpe --log {log:q} --splits {input.splits:q} --codes {params.codes} --alpha {params.alpha}"
-            " --sample-lines {params.sample_lines} --seed {params.seed} --threads {threads}"
+            " --sample-lines {params.sample_lines} --seed {params.seed}"
             " --output {output.codes:q} --counts {output.counts:q}"
 
 
@@ -108,6 +108,7 @@ rule concatenate:
         text=shards("work/bpe/{lang}/{shard}.zst"),
         symbols=shards("work/bpe/{lang}/{shard}.symbols.zst"),
         counts=shards("work/counts/apply_bpe/{lang}/{shard}.json"),
+        split="work/split/{lang}/split.json",
     output:
         text="monolingual_data/processed/train.{lang}",
         symbols="work/vocabulary/{lang}.zst",
@@ -118,5 +119,5 @@ rule concatenate:
     conda:
         "../envs/data.yaml"
     shell:
-        "wikixlm concatenate --log {log:q} --inputs {input.text:q} --counts {input.counts:q}"
+        "wikixlm concatenate --log {log:q} --inputs {input.text:q} --input-counts {input.counts:q} --split {input.split:q}"
         " --symbols {input.symbols:q} --output {output.text:q} --output-symbols {output.symbols:q}"

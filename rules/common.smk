@@ -45,6 +45,12 @@ def dump(wildcards):
     return str(locate(local)) if local else f"dumps/{wildcards.lang}/manifest.json"
 
 
+def position(wildcards):
+    """Which shard a job makes, of how many."""
+    shard, shards = map(int, wildcards.shard.split("-of-"))
+    return f"--shard {shard} --shards {shards}"
+
+
 def shards(pattern):
     """An input function: `pattern` for every shard of the job's language."""
     return lambda wildcards: expand(pattern, lang=wildcards.lang, shard=cfg.shards(wildcards.lang))

@@ -8,7 +8,8 @@ Makes: evaluation/mlm_perplexity.tsv, per language and split beside the unigram 
 rule evaluate_mlm:
     """Masked-token perplexity of valid and test, every example once."""
     input:
-        **rules.data.input,
+        binaries=rules.data.input.binaries,
+        dictionary=rules.data.input.dictionary,
         model="models/mlm/model.pt",
     output:
         "evaluation/mlm_perplexity.tsv",

@@ -25,11 +25,14 @@ rule extract:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
+        source=lambda wildcards: "--dump" if wildcards.lang in cfg.dumps.local else "--manifest",
+        position=position,
         namespaces=lambda wildcards: cfg.namespaces(wildcards.lang),
         min_chars=cfg.extract.min_chars,
+        templates=[f"--inline-template={name}={text}" for name, text in cfg.extract.inline_templates.items()],
     shell:
-        "wikixlm extract --log {log:q} --dump {input.dump:q} --language {wildcards.lang} --shard {wildcards.shard}"
-        " --namespaces {params.namespaces} --min-chars {params.min_chars}"
+        "wikixlm extract --log {log:q} {params.source} {input.dump:q} --language {wildcards.lang} {params.position}"
+        " --namespaces {params.namespaces} --min-chars {params.min_chars} {params.templates:q}"
         " --output {output.shard:q} --counts {output.counts:q}"
 
 
@@ -52,6 +55,8 @@ rule corpus:
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        position=position,
     shell:
-        "wikixlm corpus --log {log:q} --text {input.text:q} --language {wildcards.lang} --shard {wildcards.shard}"
+        "wikixlm corpus --log {log:q} --text {input.text:q} --language {wildcards.lang} {params.position}"
         " --output {output.shard:q} --counts {output.counts:q}"

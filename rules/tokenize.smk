@@ -36,7 +36,8 @@ rule split:
     """Whole articles to test and valid, in the order of a seeded hash; the rest is for training."""
     input:
         shards=shards("work/tokenized/{lang}/{shard}.jsonl.zst"),
-        counts=shards("work/counts/tokenize/{lang}/{shard}.json"),
+        extracted=shards("work/counts/extract/{lang}/{shard}.json"),
+        tokenized=shards("work/counts/tokenize/{lang}/{shard}.json"),
     output:
         valid="work/split/{lang}/valid.zst",
         test="work/split/{lang}/test.zst",
@@ -53,11 +54,12 @@ rule split:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        valid=cfg.split.valid,
-        test=cfg.split.test,
+        valid=lambda wildcards: cfg.held_out_lines(wildcards.lang)[0],
+        test=lambda wildcards: cfg.held_out_lines(wildcards.lang)[1],
         seed=cfg.split.seed,
     shell:
-        "wikixlm split --log {log:q} --tokenized {input.shards:q} --tokenize-counts {input.counts:q}"
+        "wikixlm split --log {log:q} --tokenized {input.shards:q} --extract-counts {input.extracted:q}"
+        " --tokenize-counts {input.tokenized:q}"
         " --language {wildcards.lang} --valid {params.valid} --test {params.test} --seed {params.seed}"
         " --output-valid {output.valid:q} --output-test {output.test:q}"
         " --held-out {output.held_out:q} --output {output.split:q}"

@@ -9,7 +9,8 @@ Makes: models/mlm/model.pt. The save directory checkpoints/mlm is fairseq's own 
 rule train_mlm:
     """fairseq-train until max_update; goes on from the last checkpoint of the same data and settings."""
     input:
-        **rules.data.input,
+        binaries=rules.data.input.binaries,
+        dictionary=rules.data.input.dictionary,
     output:
         "models/mlm/model.pt",
     log:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from wikixlm import arrival
 from wikixlm.documents import Document, read_documents
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, read_json, write_json
@@ -171,31 +172,6 @@ def _check_shards(shards: list[Path]) -> None:
         seen.add(shard.resolve())
 
 
-def _check_arrived(language: str, total: _Tally, counts_files: list[Path]) -> None:
-    """Compare with what the tokenize stage wrote, and explain a language without any text."""
-    counts = [read_json(path) for path in counts_files]
-    try:
-        documents_in = sum(each["documents_in"] for each in counts)
-        documents = sum(each["documents_out"] for each in counts)
-        lines = sum(each["lines_out"] for each in counts)
-    except (KeyError, TypeError) as failure:
-        names = ", ".join(map(str, counts_files))
-        raise UserError(f"not the counts of `wikixlm tokenize`: {names} (no {failure})") from failure
-    if counts and (documents, lines) != (total.documents, total.lines):
-        raise UserError(
-            f"{language}: tokenize wrote {documents} documents and {lines} lines, but its shards hold "
-            f"{total.documents} and {total.lines}; delete work/tokenized/{language} and run again"
-        )
-    if total.lines:
-        return
-    reason = "see the counts of the extract and tokenize stages"
-    if counts and documents_in:
-        reason = f"{documents_in} documents reached tokenize, and none had a token left"
-    elif counts:
-        reason = "none reached tokenize; see the counts and logs of the extract stage (or the corpus stage)"
-    raise UserError(f"{language} has no text at all: {reason}")
-
-
 def _check_training_text(args: argparse.Namespace, total: _Tally, lines: dict[str, int]) -> None:
     if not lines["train"]:
         raise UserError(
@@ -228,7 +204,7 @@ def split(args: argparse.Namespace) -> None:
     _check_shards(args.tokenized)
     total = _Tally()
     test = choose(total.watch(_documents(args.tokenized)), args.test, args.language, args.seed)
-    _check_arrived(args.language, total, args.tokenize_counts)
+    arrival.check(args.language, total.documents, total.lines, args.extract_counts, args.tokenize_counts)
     valid = choose(_documents(args.tokenized), args.valid, args.language, args.seed, without=held_out_of(test))
     held_out = held_out_of([*test, *valid])
     train = [count_train(shard, held_out) for shard in args.tokenized]
@@ -275,6 +251,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--valid", type=_positive, default=5000, help="lines that valid should have at least")
     parser.add_argument("--test", type=_positive, default=5000, help="lines that test should have at least")
     parser.add_argument("--seed", type=int, default=42, help="another seed, another choice of articles")
+    parser.add_argument(
+        "--extract-counts",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="the extract stage's counts of the same shards: compared with what reached tokenize",
+    )
     parser.add_argument(
         "--tokenize-counts",
         type=Path,

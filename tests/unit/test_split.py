@@ -183,7 +183,7 @@ def counts_file(tmp_path, **values):
 @pytest.mark.parametrize(
     ("counts", "reason"),
     [
-        (None, "see the counts of the extract and tokenize stages"),
+        (None, "none reached tokenize"),
         ({}, "none reached tokenize"),
         ({"documents_in": 7}, "7 documents reached tokenize, and none had a token left"),
     ],

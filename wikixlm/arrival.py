@@ -1,0 +1,81 @@
+"""Whether all of a language's text has arrived: the counts of its shards, from stage to stage.
+
+A shard may be empty, a language may not; and what one stage wrote is what the next one must have read.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from wikixlm.errors import UserError
+from wikixlm.files import read_json
+
+SKIPPED_SHARE = 0.001  # of a language's articles, that wikiextractor may fail on
+
+
+def check(language: str, documents: int, lines: int, extract: list[Path], tokenize: list[Path]) -> None:
+    """Compare the documents and lines found in the tokenized shards with what the stages before counted.
+
+    Args:
+        documents, lines: what the tokenized shards of the language hold, all together.
+        extract: the counts files of `wikixlm extract` (or `corpus`), one a shard; none: not compared.
+        tokenize: those of `wikixlm tokenize`.
+
+    Raises:
+        UserError: something was lost, wikiextractor failed on too many pages, or there is no text at all.
+    """
+    made = [read_json(path) for path in extract]
+    tokenized = [read_json(path) for path in tokenize]
+    _check_skipped(language, made)
+    _check_stages(language, made, tokenized)
+    found = (documents, lines)
+    if tokenized and found != (_sum(tokenized, "documents_out"), _sum(tokenized, "lines_out")):
+        raise UserError(
+            f"{language}: tokenize wrote {_sum(tokenized, 'documents_out')} documents and "
+            f"{_sum(tokenized, 'lines_out')} lines, but its shards hold {documents} and {lines}; "
+            f"delete work/tokenized/{language} and run again"
+        )
+    if not lines:
+        raise UserError(f"{language} has no text at all: {_why_empty(made, tokenized)}")
+
+
+def _sum(counts: list[dict[str, Any]], key: str) -> int:
+    try:
+        return sum(each[key] for each in counts)
+    except (KeyError, TypeError) as failure:
+        raise UserError(
+            f"a counts file of {key} is not of this pipeline ({failure}); delete it and run again"
+        ) from None
+
+
+def _check_skipped(language: str, made: list[dict[str, Any]]) -> None:
+    skipped = [page for counts in made for page in counts.get("skipped", [])]
+    articles = sum(counts.get("articles", 0) for counts in made)
+    if len(skipped) > max(1, SKIPPED_SHARE * articles):
+        named = ", ".join(map(str, skipped[:5]))
+        raise UserError(
+            f"{language}: wikiextractor failed on {len(skipped)} of {articles} articles, more than "
+            f"{SKIPPED_SHARE:.1%}; the first are the pages {named}: look at logs/extract/{language}"
+        )
+
+
+def _check_stages(language: str, made: list[dict[str, Any]], tokenized: list[dict[str, Any]]) -> None:
+    if made and tokenized and _sum(made, "documents") != _sum(tokenized, "documents_in"):
+        raise UserError(
+            f"{language}: extract wrote {_sum(made, 'documents')} documents, but {_sum(tokenized, 'documents_in')} "
+            f"reached tokenize; delete work/extracted/{language} and work/tokenized/{language} and run again"
+        )
+
+
+def _why_empty(made: list[dict[str, Any]], tokenized: list[dict[str, Any]]) -> str:
+    if tokenized and _sum(tokenized, "documents_in"):
+        return f"{_sum(tokenized, 'documents_in')} documents reached tokenize, and none had a token left"
+    if made and "pages" in made[0]:
+        parts = {
+            "pages": "pages in the dump",
+            "redirects": "of them redirects",
+            "other_namespaces": "in other namespaces (see extract.namespaces)",
+            "dropped_short": "shorter than extract.min_chars",
+            "empty": "without text",
+        }
+        return ", ".join(f"{_sum(made, key)} {words}" for key, words in parts.items())
+    return "none reached tokenize; see the counts and logs of the extract stage (or the corpus stage)"
