@@ -38,4 +38,6 @@ def read_documents(path: Path) -> Iterator[Document]:
                 record = json.loads(line)
                 yield Document(record["id"], record["lines"])
             except (ValueError, KeyError, TypeError) as failure:
-                raise UserError(f"{path}, line {number}: not a document ({failure}); delete it and run again") from failure
+                raise UserError(
+                    f"{path}, line {number}: not a document ({failure}); delete it and run again"
+                ) from failure

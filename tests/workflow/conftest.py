@@ -16,8 +16,9 @@ SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 class Workflow:
     """A run: its directory, its configuration, and calls of snakemake on it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, checkout: Path = ROOT) -> None:
         self.directory = directory
+        self.checkout = checkout
         self.overlay = directory / "overlay.yaml"
 
     def configure(self, **settings: object) -> None:
@@ -26,7 +27,7 @@ class Workflow:
 
     def __call__(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run snakemake with two cores; standard error is in `stdout` too."""
-        command = [str(SNAKEMAKE), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.directory)]
+        command = [str(SNAKEMAKE), "--snakefile", str(self.checkout / "Snakefile"), "--directory", str(self.directory)]
         if self.overlay.exists():
             command += ["--configfile", str(self.overlay)]
         return subprocess.run(

@@ -1,0 +1,97 @@
+"""Join the segmented shards of one language into one plain text file, and add up their symbol counts.
+
+Every line that the BPE stage wrote must arrive: the lines are counted again here and compared with the shards' counts
+(--input-counts), and with what the split stage gave this part of the language (--split).
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from wikixlm.errors import UserError
+from wikixlm.files import atomic_binary, open_binary, read_json, write_json
+from wikixlm.vocabulary import merge_symbols, write_symbols
+
+_BLOCK = 1 << 20
+
+
+def join(inputs: list[Path], expected: list[int] | None, output: Path) -> int:
+    """Write the inputs, in their order, to `output`; return the number of lines.
+
+    Raises:
+        UserError: an input does not hold the lines expected of it, or none has any.
+    """
+    total = 0
+    with atomic_binary(output) as stream:
+        for index, path in enumerate(inputs):
+            lines, last = 0, b"\n"
+            with open_binary(path) as shard:
+                while block := shard.read(_BLOCK):
+                    lines += block.count(b"\n")
+                    last = block[-1:]
+                    stream.write(block)
+            if last != b"\n":
+                raise UserError(f"{path} ends in the middle of a line; delete it and run again")
+            if expected is not None and lines != expected[index]:
+                raise UserError(
+                    f"{path} has {lines} lines, but its counts say {expected[index]}; delete it and run again"
+                )
+            total += lines
+        if not total:
+            raise UserError(f"{output} would be empty: there is no line of text in {', '.join(map(str, inputs))}")
+    return total
+
+
+def expected_lines(counts_files: list[Path], inputs: list[Path]) -> list[int]:
+    """The lines that `wikixlm apply-bpe` counted for each input."""
+    if len(counts_files) != len(inputs):
+        raise UserError(
+            f"{len(counts_files)} files of --input-counts for {len(inputs)} --inputs; one for each is expected"
+        )
+    return [_number(path, "lines_out") for path in counts_files]
+
+
+def _number(path: Path, *keys: str) -> int:
+    value = read_json(path)
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, int):
+        raise UserError(f"{path} has no number {'.'.join(keys)}; delete it and run again")
+    return value
+
+
+def _check_total(output: Path, lines: int, split: Path, part: str) -> None:
+    expected = _number(split, "lines", part)
+    if lines != expected:
+        raise UserError(f"{output} would have {lines} lines, but {split} gives {part} {expected}; run the shards again")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "--inputs", type=Path, nargs="+", required=True, metavar="FILE", help="segmented shards, in the order wanted"
+    )
+    parser.add_argument(
+        "--input-counts", type=Path, nargs="+", metavar="FILE", help="the shards' counts from apply-bpe, same order"
+    )
+    parser.add_argument("--split", type=Path, metavar="FILE", help="the language's split.json, to compare lines with")
+    parser.add_argument("--part", choices=["train", "valid", "test"], default="train", help="which part of --split")
+    parser.add_argument("--output", type=Path, required=True, help="plain text, one line a paragraph")
+    parser.add_argument("--symbols", type=Path, nargs="+", metavar="FILE", help="symbol counts of the shards")
+    parser.add_argument("--output-symbols", type=Path, help="where their sum goes")
+    parser.add_argument("--counts", type=Path, help="lines written (JSON)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Run the stage."""
+    if bool(args.symbols) != bool(args.output_symbols):
+        raise UserError("--symbols and --output-symbols go together")
+    expected = expected_lines(args.input_counts, args.inputs) if args.input_counts else None
+    if args.split and expected is not None:
+        _check_total(args.output, sum(expected), args.split, args.part)
+    lines = join(args.inputs, expected, args.output)
+    if args.symbols:
+        write_symbols(args.output_symbols, merge_symbols(args.symbols))
+    logging.info("%s: %d lines", args.output, lines)
+    if args.counts:
+        write_json(args.counts, {"lines_in": lines, "lines_out": lines})
