@@ -1,0 +1,146 @@
+"""fairseq's save directory: which checkpoint to go on from, and the finished model that comes out of it.
+
+All loading keeps torch's protection on (weights only): a checkpoint can't run code.
+"""
+
+import pickle
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wikixlm import console
+from wikixlm.errors import UserError
+from wikixlm.fairseq_ext import compat
+from wikixlm.files import atomic_path
+
+LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"
+_INTERVAL = re.compile(r"checkpoint_\d+_(\d+)\.pt")
+
+State = dict[str, Any]
+
+
+class Checkpoint(NamedTuple):
+    """A readable checkpoint, and the number of updates behind it."""
+
+    path: Path
+    updates: int
+
+
+def load(path: Path) -> State:
+    """A checkpoint's content, its tensors mapped from the file and not yet read.
+
+    Raises:
+        UserError: no such file, cut short or garbled, no fairseq checkpoint, or one that would run code.
+    """
+    compat.allow_fairseq_checkpoints()
+    import torch
+
+    if not path.is_file():
+        raise UserError(f"{path} is not there")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is damaged or no checkpoint of torch ({path.stat().st_size} bytes)")
+    try:
+        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except pickle.UnpicklingError as failure:
+        reason = str(failure).splitlines()[0]
+        raise UserError(f"{path} is refused: it holds more than weights and plain values ({reason})") from failure
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as failure:
+        raise UserError(f"{path} is damaged ({str(failure).splitlines()[0]})") from failure
+    if not isinstance(state, dict) or not {"model", "cfg", "optimizer_history"} <= state.keys():
+        raise UserError(f"{path} is not a checkpoint of fairseq-train")
+    return state
+
+
+def updates(state: State) -> int:
+    """How many updates a checkpoint has behind it."""
+    return int(state["optimizer_history"][-1]["num_updates"])
+
+
+def prepare_resume(save_dir: Path) -> int:
+    """Make `checkpoint_last.pt` the newest readable checkpoint, so that fairseq goes on from it.
+
+    fairseq knows no other: were the last one missing or torn (a kill between saving and copying, a broken disk), it
+    would start from nothing, or fail. What it was writing when it was killed is removed.
+
+    Returns:
+        The updates already made, 0 for a fresh start.
+    """
+    for leftover in [*save_dir.glob("*.pt.tmp"), *save_dir.glob(".*.pt.*.tmp")]:
+        leftover.unlink()
+    last = _readable(save_dir / LAST)
+    newest = _newest(save_dir, last)
+    if newest is None:
+        return 0
+    if newest is not last:
+        state = load(newest.path)
+        console.warn(f"going on from {newest.path.name} (update {newest.updates}), newer than a readable {LAST}")
+        if state["extra_state"].get("val_loss") == state["extra_state"].get("best"):
+            _copy(newest.path, save_dir / BEST)
+        _copy(newest.path, save_dir / LAST)
+    return newest.updates
+
+
+def _newest(save_dir: Path, last: Checkpoint | None) -> Checkpoint | None:
+    """The readable checkpoint with the most updates; of equals, the last."""
+    newest = last
+    candidates = [(int(_INTERVAL.fullmatch(path.name)[1]), path) for path in _intervals(save_dir)]  # type: ignore[index]
+    for count, path in sorted(candidates, reverse=True):
+        if newest is not None and count <= newest.updates:
+            break
+        if found := _readable(path):
+            newest = found
+    best = _readable(save_dir / BEST)
+    if best is not None and (newest is None or best.updates > newest.updates):
+        newest = best
+    return newest
+
+
+def _intervals(save_dir: Path) -> Iterator[Path]:
+    return (path for path in save_dir.glob("checkpoint_*_*.pt") if _INTERVAL.fullmatch(path.name))
+
+
+def _readable(path: Path) -> Checkpoint | None:
+    """The checkpoint if it can be read; a damaged one is set aside, with a warning."""
+    if not path.exists():
+        return None
+    try:
+        return Checkpoint(path, updates(load(path)))
+    except UserError as failure:
+        console.warn(f"{failure}; it is kept as {path.name}.damaged")
+        path.replace(path.with_name(f"{path.name}.damaged"))
+        return None
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source != target:
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)
+
+
+def export(save_dir: Path, output: Path, symbols: list[str], languages: list[str]) -> Checkpoint:
+    """Write the finished model: the checkpoint with the best validation loss, without the optimizer's state.
+
+    It stays a fairseq checkpoint (`["model"]` is the state dict) that fairseq's own functions load. Its `task_state`
+    tells what the rows of its embeddings stand for: `symbols` and `languages`.
+
+    Raises:
+        UserError: no readable checkpoint, or no place to write.
+    """
+    import torch
+
+    chosen = _readable(save_dir / BEST)
+    if chosen is None:
+        console.warn(f"{save_dir} has no readable {BEST}; {output} is made from {LAST}")
+        chosen = Checkpoint(save_dir / LAST, updates(load(save_dir / LAST)))
+    state = load(chosen.path)
+    state.pop("last_optimizer_state", None)
+    state["task_state"] = {**(state.get("task_state") or {}), "symbols": symbols, "languages": languages}
+    try:
+        with atomic_path(output) as temporary:
+            torch.save(state, temporary)
+    except RuntimeError as failure:
+        raise UserError(f"cannot write {output}: {str(failure).splitlines()[0]}; is the disk full?") from failure
+    return chosen

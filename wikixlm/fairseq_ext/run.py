@@ -1,0 +1,68 @@
+"""fairseq's own commands with `compat` applied: `python -m wikixlm.fairseq_ext.run fairseq-train ARGUMENTS…`.
+
+`torchrun` runs several of them: `… run torchrun --nproc-per-node 2 -m wikixlm.fairseq_ext.run fairseq-train …`.
+"""
+
+import ctypes
+import importlib
+import logging
+import os
+import signal
+import sys
+
+from wikixlm.fairseq_ext import compat
+
+COMMANDS = {
+    "fairseq-preprocess": "fairseq_cli.preprocess",
+    "fairseq-train": "fairseq_cli.train",
+    "fairseq-validate": "fairseq_cli.validate",
+}
+# Set in the environment by a parent whose end must be the end of this process too.
+DIE_WITH_PARENT = "WIKIXLM_DIE_WITH_PARENT"
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Run the command named by the first argument with the others, in this process."""
+    if len(sys.argv) < 2 or sys.argv[1] not in (*COMMANDS, "torchrun"):
+        sys.exit(f"usage: python -m wikixlm.fairseq_ext.run {{{','.join([*COMMANDS, 'torchrun'])}}} ARGUMENTS…")
+    command = sys.argv.pop(1)
+    sys.argv[0] = command
+    if DIE_WITH_PARENT in os.environ:
+        die_with_parent()
+    if command == "torchrun":
+        importlib.import_module("torch.distributed.run").main()
+        return
+    log_to_standard_output()
+    compat.apply()
+    importlib.import_module(COMMANDS[command]).cli_main()
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when the one that started it ends, however it ends; nothing elsewhere.
+
+    A trainer whose `wikixlm train` was killed with SIGKILL would go on writing checkpoints beside its successor.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended just before
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def log_to_standard_output() -> None:
+    """Log as fairseq's commands do; they ask for it at import, too late once anything else has logged."""
+    logging.basicConfig(
+        format="%(asctime)s | %(levelname)s | %(name)s | %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        level=os.environ.get("LOGLEVEL", "INFO").upper(),
+        stream=sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    main()
+elif __name__ == "__mp_main__":
+    # A worker process that was spawned, not forked: it imports this module instead of inheriting the parent's state.
+    compat.apply()

@@ -1,0 +1,181 @@
+"""Train the masked language model with fairseq-train, until max_update.
+
+A training that was stopped goes on from its last checkpoint when the command is given again. Where data, vocabulary,
+languages or settings have changed since, it starts afresh and the old save directory is kept under another name (and
+taken up again when everything is changed back); a larger max_update alone goes on.
+"""
+
+import argparse
+import logging
+import os
+import shlex
+from pathlib import Path
+
+from wikixlm import checkpoints, console, device, fingerprint, training_process
+from wikixlm.errors import UserError
+from wikixlm.fairseq_ext import init_from
+from wikixlm.recipes import RECIPES, TrainSettings, parse_settings, settings_as_dict
+
+# The weights that `init_from` starts with, in the save directory.
+START = "init_from.pt"
+LOG_LINES = 100
+LARGE_BLOCK = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of this stage."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of the binarized data, with dict.txt")
+    parser.add_argument("--languages", nargs="+", required=True, help="their order gives the languages' ids")
+    parser.add_argument("--settings", required=True, help="JSON object: the section train of the configuration")
+    parser.add_argument("--save-dir", type=Path, required=True, help="fairseq's checkpoints; kept between calls")
+    parser.add_argument("--output", type=Path, required=True, help="the finished model, a fairseq checkpoint")
+    parser.add_argument("--dataset-impl", choices=["mmap", "lazy"], default="mmap", help="format of the binarized data")
+    parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
+    parser.add_argument("--gpus", type=int, default=1, help="workers: GPUs, or processes on a CPU")
+    parser.add_argument("--nodes", type=int, default=1, help="machines")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads over all workers")
+    parser.add_argument(
+        "--keep-checkpoints", type=int, default=3, help="interval checkpoints kept besides best and last"
+    )
+    parser.add_argument(
+        "--save-interval-updates", type=int, help="updates between checkpoints, instead of the settings'"
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """Train, or go on training, and write the model."""
+    settings = parse_settings(args.settings)
+    if args.nodes != 1:
+        raise UserError(f"train.nodes is {args.nodes}; only training on one node works so far: set it to 1")
+    files = fingerprint.data_files(args.data, args.languages)
+    chosen = device.choose(args.device, args.gpus)
+    say_device(chosen, args.gpus)
+    if settings.recipe == "tutorial" and settings.tokens_per_sample > LARGE_BLOCK:
+        console.warn(
+            f"train.tokens_per_sample {settings.tokens_per_sample} is above {LARGE_BLOCK}: with the tutorial's recipe "
+            "it can run out of memory"
+        )
+    with training_process.lock(args.save_dir) as handle:
+        done = take_up(args.save_dir, files, settings, args.languages)
+        if done < settings.max_update:
+            precision = device.choose_precision(settings.precision, chosen, resumed_precision(args.save_dir))
+            arguments = RECIPES[settings.recipe].arguments(settings, args.languages)
+            arguments += running_arguments(args, settings)
+            arguments += [*device_arguments(chosen, precision, args.gpus), *start_arguments(args, settings)]
+            train(args, settings, [str(args.data), *arguments, *settings.extra_args], handle)
+        symbols = init_from.dictionary_symbols(args.data / "dict.txt")
+        best = checkpoints.export(args.save_dir, args.output, symbols, args.languages)
+    console.say(f"{args.output}: the checkpoint of update {best.updates:,}, the best in validation")
+
+
+def say_device(chosen: device.Device, workers: int) -> None:
+    """Tell the user in the first lines where the training runs."""
+    where = "the CPU" if chosen.kind == "cpu" else f"{workers} GPU{'s' if workers > 1 else ''}"
+    console.say(f"training on {where}: {chosen.reason}")
+
+
+def running_arguments(args: argparse.Namespace, settings: TrainSettings) -> list[str]:
+    """fairseq-train's arguments on how far to go, how to read, save and log: none of them changes a weight."""
+    interval = args.save_interval_updates or settings.save_interval_updates
+    log_interval = max(1, min(LOG_LINES, settings.max_update // LOG_LINES))
+    return [
+        *["--max-update", str(settings.max_update), "--save-dir", str(args.save_dir)],
+        *["--save-interval-updates", str(interval), "--keep-interval-updates", str(args.keep_checkpoints)],
+        *["--dataset-impl", args.dataset_impl, "--log-format", "json", "--log-interval", str(log_interval)],
+    ]
+
+
+def device_arguments(chosen: device.Device, precision: str, workers: int) -> list[str]:
+    """fairseq-train's arguments on where to compute. Untold, fairseq takes every GPU that it sees."""
+    arguments = ["--distributed-world-size", str(workers)]
+    if chosen.kind == "cpu":
+        arguments += ["--cpu", "--distributed-backend", "gloo"]
+    return arguments if precision == "fp32" else [*arguments, f"--{precision}"]
+
+
+def start_arguments(args: argparse.Namespace, settings: TrainSettings) -> list[str]:
+    """fairseq-train's arguments for `init_from`: a checkpoint with this training's rows, read where there is no other.
+
+    Raises:
+        UserError: the model can't be read, or has symbols or languages that are not here.
+    """
+    if settings.init_from is None:
+        return []
+    start = args.save_dir / START
+    positions = init_from.prepare(
+        Path(settings.init_from), args.data / "dict.txt", args.languages, start, settings.seed
+    )
+    return ["--finetune-from-model", str(start), "--max-positions", str(positions)]
+
+
+def take_up(save_dir: Path, files: list[Path], settings: TrainSettings, languages: list[str]) -> int:
+    """Make `save_dir` the one of this training, and give the updates that it has behind it.
+
+    Raises:
+        UserError: it is beyond max_update already.
+    """
+    shape = settings_as_dict(settings)
+    if model := shape.pop("init_from"):
+        files = [*files, Path(model)]
+    arguments = RECIPES[settings.recipe].arguments(settings, languages)
+    earlier = fingerprint.read(save_dir)
+    now = fingerprint.record(files, shape, arguments, earlier)
+    if earlier is not None and fingerprint.differences(earlier, now):
+        set_aside(save_dir, earlier, now)
+    elif earlier is None and any(save_dir.glob("checkpoint*.pt")):
+        set_aside(save_dir, None, now)
+    save_dir.mkdir(parents=True, exist_ok=True)
+    fingerprint.write(save_dir, now)
+    done = checkpoints.prepare_resume(save_dir)
+    if done > settings.max_update:
+        raise UserError(
+            f"{save_dir} is at update {done} already, beyond train.max_update {settings.max_update}: set it to {done} "
+            f"or more, or move {save_dir} away to train from the start"
+        )
+    if done:
+        console.say(f"going on from update {done:,} of {settings.max_update:,}")
+    return done
+
+
+def set_aside(save_dir: Path, earlier: fingerprint.Record | None, now: fingerprint.Record) -> None:
+    """Rename the save directory of another training, and bring back this one's if it was set aside before."""
+    name = fingerprint.digest(earlier) if earlier else "unknown"
+    reason = f"changed: {', '.join(fingerprint.differences(earlier, now))}" if earlier else "it has no fingerprint"
+    kept = save_dir.with_name(f"{save_dir.name}.{name}")
+    number = 1
+    while kept.exists():
+        number += 1
+        kept = save_dir.with_name(f"{save_dir.name}.{name}-{number}")
+    save_dir.rename(kept)
+    back = save_dir.with_name(f"{save_dir.name}.{fingerprint.digest(now)}")
+    if back.is_dir() and back != kept:
+        back.rename(save_dir)
+        outcome = f"taking up {back}, which is of the present ones"
+    else:
+        outcome = "training starts from update 0"
+    console.warn(f"{save_dir} is of other data or settings ({reason}); kept as {kept}; {outcome}")
+
+
+def resumed_precision(save_dir: Path) -> str | None:
+    """The number format that the last checkpoint was trained in; None without a checkpoint."""
+    last = save_dir / checkpoints.LAST
+    if not last.exists():
+        return None
+    common = checkpoints.load(last)["cfg"]["common"]
+    return next((name for name in ("fp16", "bf16") if common[name]), "fp32")
+
+
+def train(args: argparse.Namespace, settings: TrainSettings, arguments: list[str], lock_handle: int) -> None:
+    """Run fairseq-train, and make sure that it reached its goal.
+
+    Raises:
+        UserError: it failed, or ended early.
+    """
+    logging.info("fairseq-train %s", shlex.join(arguments))
+    recipe = RECIPES[settings.recipe]
+    progress = training_process.Progress(settings.max_update, recipe.loss_base, recipe.tokens_per_logged)
+    training_process.run(arguments, args.gpus, args.threads, lock_handle, progress)
+    reached = checkpoints.prepare_resume(args.save_dir)
+    if reached < settings.max_update:
+        reason = progress.warnings[-1] if progress.warnings else "the log says why"
+        raise UserError(f"training stopped at update {reached} of {settings.max_update}: {reason}")

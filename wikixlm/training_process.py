@@ -1,0 +1,211 @@
+"""fairseq-train as a child process: started once per save directory, watched, and ended with its parent."""
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wikixlm import console
+from wikixlm.errors import UserError
+from wikixlm.fairseq_ext.run import DIE_WITH_PARENT
+
+SECONDS_BETWEEN_LINES = 30
+SECONDS_TO_END = 30
+# The data loader of a killed training looks only every few seconds whether its trainer is still there.
+SECONDS_TO_WAIT = 15
+_LINES_KEPT = 200
+
+# What ends a training, as fairseq or torch says it, and what the user can change.
+_CAUSES = {
+    "CUDA out of memory": "the GPU's memory is too small: lower train.max_tokens (and raise train.update_freq)",
+    "gradients are Nan/Inf": "the loss became infinite: lower train.lr or raise train.warmup_updates",
+    "Minimum loss scale reached": "the loss overflows fp16: lower train.lr, or set train.precision to bf16 or fp32",
+    "No space left on device": "the disk is full; make room and run again: it goes on from the last checkpoint",
+    "Disk quota exceeded": "your disk quota is used up; make room and run again: it goes on from the last checkpoint",
+    "File too large": "a checkpoint can't be written: files may not be that large here (ulimit -f)",
+    "PytorchStreamWriter failed": "a checkpoint can't be written (is the disk full?); make room and run again",
+    "current learning rate": "the learning rate fell to --stop-min-lr; train.extra_args [--stop-min-lr, '-1'] lifts it",
+    "unrecognized arguments": "fairseq-train does not know one of its arguments: look at train.extra_args",
+    "invalid choice": "fairseq-train does not know a value: look at train.arch and train.extra_args",
+}
+
+
+@contextlib.contextmanager
+def lock(save_dir: Path) -> Iterator[int]:
+    """Hold `save_dir` for one training; gives the descriptor that holds it, for the child to hold too.
+
+    The lock is the kernel's and ends with the last process that holds it, so it never outlives a crash. It lies beside
+    the directory, which may be renamed.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    path = save_dir.with_name(f".{save_dir.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    if not _acquire(handle):
+        holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+        os.close(handle)
+        raise UserError(f"{save_dir} is in use by {holder}; two trainings can't share it")
+    os.ftruncate(handle, 0)
+    os.write(handle, f"process {os.getpid()} on {os.uname().nodename}".encode())
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int) -> bool:
+    """Lock an open file, waiting a little for one that is about to let go of it."""
+    end = time.monotonic() + SECONDS_TO_WAIT
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.1)
+
+
+def command(arguments: list[str], workers: int) -> list[str]:
+    """The command line of fairseq-train, under torchrun for more than one worker on this machine."""
+    launcher = [sys.executable, "-m", "wikixlm.fairseq_ext.run"]
+    if workers > 1:
+        launcher += ["torchrun", "--standalone", "--nproc-per-node", str(workers), "-m", "wikixlm.fairseq_ext.run"]
+    return [*launcher, "fairseq-train", *arguments]
+
+
+def run(arguments: list[str], workers: int, threads: int, lock_handle: int, progress: "Progress") -> None:
+    """Run fairseq-train to its end; its output goes to the log, a line now and then to the terminal.
+
+    Args:
+        arguments: fairseq-train's.
+        workers: processes, one a GPU.
+        threads: CPU threads over all of them; results on a CPU depend on it in their last digits.
+        lock_handle: what `lock` gave.
+        progress: is fed each line of output.
+
+    Raises:
+        UserError: it failed.
+    """
+    share = str(max(1, threads // workers))
+    environment = {**os.environ, DIE_WITH_PARENT: "1", "OMP_NUM_THREADS": share, "MKL_NUM_THREADS": share}
+    process = subprocess.Popen(
+        command(arguments, workers),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        pass_fds=(lock_handle,),
+        start_new_session=True,
+    )
+    try:
+        kept = _follow(process, progress)
+    finally:
+        end(process)
+    if process.returncode != 0:
+        raise UserError(f"training failed: {_cause(kept, process.returncode)}")
+    progress.warnings = [reason for line in kept for sign, reason in _CAUSES.items() if sign in line]
+
+
+def _follow(process: "subprocess.Popen[str]", progress: "Progress") -> "deque[str]":
+    """Copy the child's output to this process's, which is the log; give the last lines."""
+    kept: deque[str] = deque(maxlen=_LINES_KEPT)
+    assert process.stdout is not None
+    for line in process.stdout:
+        sys.stdout.write(line)
+        kept.append(line.strip())
+        progress.read(line)
+    sys.stdout.flush()
+    process.wait()
+    return kept
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    """End the child and all that it started: asked first, killed after a while."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+
+
+def _cause(lines: "deque[str]", status: int) -> str:
+    """One line on why fairseq-train failed, from its last lines and exit status."""
+    for line in reversed(lines):
+        for sign, reason in _CAUSES.items():
+            if sign in line:
+                return reason
+    if status < 0:
+        number = signal.Signals(-status).name
+        memory = "; was the machine out of memory?" if -status == signal.SIGKILL else ""
+        return f"fairseq-train was ended by {number}{memory} Run again: it goes on from the last checkpoint"
+    error = next((line for line in reversed(lines) if _is_exception(line)), "")
+    return f"fairseq-train ended with status {status}" + (f": {error}" if error else "") + "; the log has the details"
+
+
+def _is_exception(line: str) -> bool:
+    name = line.split(":", 1)[0].rsplit(".", 1)[-1]
+    return name.isidentifier() and name.endswith(("Error", "Exception", "Interrupt"))
+
+
+class Progress:
+    """Reads fairseq's JSON log lines and says now and then how far the training is.
+
+    Args:
+        goal: max_update.
+        loss_base: the base of the logged loss's logarithm.
+        tokens_per_logged: tokens read for each token in fairseq's count.
+    """
+
+    def __init__(self, goal: int, loss_base: float, tokens_per_logged: float) -> None:
+        self.goal = goal
+        self.loss_base = loss_base
+        self.tokens_per_logged = tokens_per_logged
+        self.warnings: list[str] = []
+        self._next_line = time.monotonic()
+
+    def read(self, line: str) -> None:
+        """Take in one line of output."""
+        if " | train_inner | {" not in line or time.monotonic() < self._next_line:
+            return
+        with contextlib.suppress(ValueError, KeyError, OverflowError):
+            text = self.describe(json.loads(line[line.index("{") :]))
+            console.say(text)
+            self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def describe(self, figures: dict[str, Any]) -> str:
+        """The line for the terminal: update, loss in nats, perplexity, tokens/s, time left."""
+        update = int(figures["num_updates"])
+        loss = float(figures["loss"]) * math.log(self.loss_base)
+        parts = [f"update {update:,}/{self.goal:,}", f"loss {loss:.3f}", f"perplexity {math.exp(loss):,.1f}"]
+        if (rate := float(figures.get("ups", 0))) > 0:
+            parts.append(f"{float(figures['wps']) * self.tokens_per_logged:,.0f} tokens/s")
+            parts.append(f"{duration((self.goal - update) / rate)} left")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `2 d 3 h`, `1 h 5 min`, `3 min` or `20 s`."""
+    whole = round(seconds)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{whole} s"
