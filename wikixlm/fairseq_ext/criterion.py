@@ -1,0 +1,52 @@
+"""The loss: cross-entropy of the masked tokens, summed; no other position meets the vocabulary.
+
+In fairseq's log `loss` is in nats per masked token and `ppl` is e to it (fairseq's own criteria log bits), so that the
+figures are those of evaluation/mlm_perplexity.tsv.
+"""
+
+import math
+from typing import Any
+
+from fairseq import metrics
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import FairseqDataclass
+from torch import Tensor
+from torch.nn import functional
+
+from wikixlm.fairseq_ext.batches import Batch
+
+
+@register_criterion("wikixlm_masked_lm", dataclass=FairseqDataclass)
+class MaskedTokensLoss(FairseqCriterion):
+    """Sum over the masked tokens, with their number as the sample size.
+
+    fairseq divides the gradient by the sum of the sample sizes over all workers and all batches of an update: what
+    counts is the mean over the update's masked tokens, however they are spread.
+    """
+
+    def forward(self, model: Any, sample: Batch, reduce: bool = True) -> tuple[Tensor, int, dict[str, Any]]:
+        """Loss (a sum, in nats), number of masked tokens, and what to log; tensors stay on their device."""
+        logits, _ = model(**sample["net_input"])
+        target = sample["target"]
+        loss = functional.cross_entropy(logits.float(), target, reduction="sum")
+        log = {
+            "loss": loss.detach(),
+            "sample_size": sample["ntargets"],
+            "ntokens": sample["ntokens"],
+            "nsentences": sample["nsentences"],
+        }
+        if not model.training:
+            log["correct"] = logits.argmax(dim=-1).eq(target).sum()
+        return loss, sample["ntargets"], log
+
+    @staticmethod
+    def reduce_metrics(logging_outputs: list[dict[str, Any]]) -> None:
+        """Log the training loss; the task logs held-out figures itself, by language."""
+        loss = sum(log["loss"] for log in logging_outputs)
+        size = sum(log["sample_size"] for log in logging_outputs)
+        metrics.log_scalar("loss", loss / size, size, round=3)
+        metrics.log_derived("ppl", lambda meters: round(math.exp(min(float(meters["loss"].avg), 700.0)), 2))
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        return True

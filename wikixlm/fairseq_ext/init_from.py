@@ -1,0 +1,167 @@
+"""Start a training from a finished model: the same vocabulary and languages, or more of them.
+
+Rows of the embeddings are carried over by symbol and by language code, whatever their order; everything else is taken
+as it is. New symbols' rows are drawn from the normal distribution of the trained ones, dimension by dimension, so that
+they neither swamp nor vanish in the softmax (Hewitt, "Initializing new word embeddings for pretrained language models",
+2021); a new language's row is the mean of the trained ones. fairseq then loads the result with
+`--finetune-from-model`, which takes the weights alone: optimizer, schedule and data start afresh.
+"""
+
+import argparse
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wikixlm.errors import UserError
+from wikixlm.files import atomic_path
+
+# fairseq's MaskedLMDictionary puts these before the symbols of dict.txt
+SPECIAL_SYMBOLS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+
+_ENCODER = "encoder.sentence_encoder."
+_TOKENS = f"{_ENCODER}embed_tokens.weight"
+_BIAS = "encoder.lm_output_learned_bias"
+_LANGUAGES = f"{_ENCODER}segment_embeddings.weight"
+_POSITIONS = f"{_ENCODER}embed_positions.weight"
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the rows of a model's embeddings stand for: symbols (special ones first) and language codes, in order."""
+
+    symbols: Sequence[str]
+    languages: Sequence[str]
+
+
+def load_model(path: Path) -> dict[str, Any]:
+    """A fairseq checkpoint as plain data, on the CPU.
+
+    Raises:
+        UserError: the file is missing, damaged, holds more than data, or is no masked language model.
+    """
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as failure:
+        raise UserError(f"cannot read the model {path}: {failure.strerror or failure}") from failure
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as failure:
+        reason = next(iter(str(failure).splitlines()), "it is empty or cut short")
+        raise UserError(f"{path} is not a model that can be loaded: {reason}") from failure
+    if not isinstance(checkpoint, dict) or _TOKENS not in checkpoint.get("model", {}):
+        raise UserError(f"{path} is not a masked language model of this pipeline")
+    return checkpoint
+
+
+def dictionary_symbols(path: Path) -> list[str]:
+    """The symbols of a `dict.txt`, the special ones before them, in the order of their ids."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as failure:
+        raise UserError(f"cannot read the dictionary {path}: {failure.strerror}") from failure
+    return [*SPECIAL_SYMBOLS, *(line.rsplit(" ", 1)[0] for line in lines if line)]
+
+
+def names_of(checkpoint: dict[str, Any], path: Path) -> Names:
+    """The model's symbols and languages: from the checkpoint itself, or from the data that it was trained on.
+
+    Raises:
+        UserError: it is a checkpoint of fairseq's own task, which doesn't keep them, and the data is gone.
+    """
+    state = checkpoint.get("task_state") or {}
+    if "symbols" in state and "languages" in state:
+        return Names(state["symbols"], state["languages"])
+    task = (checkpoint.get("cfg") or {}).get("task") or {}
+    options = task if isinstance(task, dict) else vars(task)
+    data, languages = options.get("data"), options.get("monolingual_langs")
+    if not data or not languages:
+        raise UserError(f"{path} doesn't tell its vocabulary and languages; train it with the wikixlm recipe")
+    symbols = dictionary_symbols(Path(data.split(":")[0]) / "dict.txt")
+    return Names(symbols, [code.strip() for code in languages.split(",")])
+
+
+def extend(weights: dict[str, Tensor], old: Names, new: Names, seed: int) -> dict[str, Tensor]:
+    """The weights for the symbols and languages of `new`, which must hold all of `old`.
+
+    Args:
+        weights: state dict of a model whose rows are `old`.
+        old, new: what the rows stand for before and after.
+        seed: of the new rows' random start.
+
+    Raises:
+        UserError: sizes and names don't agree, or a symbol or language would be lost.
+    """
+    _check("symbols", old.symbols, new.symbols, len(weights[_TOKENS]))
+    _check("languages", old.languages, new.languages, len(weights[_LANGUAGES]))
+    generator = torch.Generator().manual_seed(seed)
+    result = dict(weights)
+    trained = weights[_TOKENS][len(SPECIAL_SYMBOLS) :]
+    noise = torch.randn(len(new.symbols), trained.shape[1], generator=generator)
+    fresh = trained.float().mean(0) + noise * trained.float().std(0)
+    symbols = _places(old.symbols, new.symbols)
+    result[_TOKENS] = _carry_over(weights[_TOKENS], symbols, fresh)
+    result[_BIAS] = _carry_over(weights[_BIAS], symbols, weights[_BIAS].float().mean().expand(len(new.symbols)))
+    mean = weights[_LANGUAGES].float().mean(0).expand(len(new.languages), -1)
+    result[_LANGUAGES] = _carry_over(weights[_LANGUAGES], _places(old.languages, new.languages), mean)
+    return result
+
+
+def _check(kind: str, old: Sequence[str], new: Sequence[str], rows: int) -> None:
+    if len(old) != rows:
+        raise UserError(f"train.init_from: the model has {rows} rows for {len(old)} {kind}: its names don't fit it")
+    if lost := sorted(set(old) - set(new)):
+        some = ", ".join(lost[:5]) + (", …" if len(lost) > 5 else "")
+        raise UserError(
+            f"train.init_from: {len(lost)} {kind} of the model are missing here ({some}); they may be extended, not "
+            "replaced: keep bpe.codes_file, bpe.vocab_file and the model's languages, and add to them"
+        )
+
+
+def _places(old: Sequence[str], new: Sequence[str]) -> Tensor:
+    """Where each of `old` stands in `new`."""
+    place = {name: number for number, name in enumerate(new)}
+    return torch.tensor([place[name] for name in old])
+
+
+def _carry_over(rows: Tensor, places: Tensor, fresh: Tensor) -> Tensor:
+    result = fresh.to(rows.dtype).clone()
+    result[places] = rows
+    return result
+
+
+def prepare(model: Path, dictionary: Path, languages: Sequence[str], output: Path, seed: int) -> int:
+    """Write to `output` the checkpoint that `--finetune-from-model` starts from.
+
+    Args:
+        model: the finished model.
+        dictionary: `dict.txt` of the data to train on.
+        languages: the languages to train on, in order.
+        output: where the checkpoint goes.
+        seed: of the new rows' random start.
+
+    Returns:
+        The number of positions the model has, which `--max-positions` must be given.
+
+    Raises:
+        UserError: see `load_model`, `names_of` and `extend`.
+    """
+    checkpoint = load_model(model)
+    new = Names(dictionary_symbols(dictionary), languages)
+    weights = extend(checkpoint["model"], names_of(checkpoint, model), new, seed)
+    state = {
+        "args": None,
+        "cfg": None,
+        "model": weights,
+        "optimizer_history": [
+            {"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {"best": None}, "num_updates": 0}
+        ],
+        "task_state": {"symbols": list(new.symbols), "languages": list(new.languages)},
+        "extra_state": {"train_iterator": {"version": 2, "epoch": 1, "iterations_in_epoch": 0}},
+    }
+    with atomic_path(output) as temporary:
+        torch.save(state, temporary)
+    return len(weights[_POSITIONS]) - SPECIAL_SYMBOLS.index("<pad>") - 1

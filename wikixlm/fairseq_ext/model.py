@@ -1,0 +1,122 @@
+"""fairseq's side of the network: the model `wikixlm` and its architecture `wikixlm_base` (XLM's dimensions)."""
+
+import argparse
+from typing import Any
+
+from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
+from fairseq.models.masked_lm import MaskedLMModel
+from torch import Tensor
+
+from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape, initialise
+
+# What `xlm_base` means in fairseq, with XLM's LayerNorm on the embeddings.
+_BASE = {
+    "encoder_embed_dim": 1024,
+    "encoder_ffn_embed_dim": 4096,
+    "encoder_layers": 6,
+    "encoder_attention_heads": 8,
+    "dropout": 0.1,
+    "attention_dropout": 0.1,
+    "act_dropout": 0.0,
+    "encoder_normalize_before": True,
+    "encoder_learned_pos": True,
+    "share_encoder_input_output_embed": True,
+    "no_token_positional_embeddings": False,
+    "sent_loss": False,
+    "apply_bert_init": True,
+    "activation_fn": "gelu",
+    "position_scale": 0.03,
+    "attention_gain": 1.0,
+    "compile_layers": False,
+}
+# What the network does, and BertForMaskedLM with it; other values of these options would be ignored in silence.
+_FIXED = (
+    "encoder_learned_pos",
+    "share_encoder_input_output_embed",
+    "no_token_positional_embeddings",
+    "sent_loss",
+    "activation_fn",
+)
+
+
+def shape_of(args: argparse.Namespace, vocabulary: int, languages: int, pad: int) -> Shape:
+    """The network's shape from fairseq's options.
+
+    Raises:
+        ValueError: an option asks for what this network (and the exported one) does not have.
+    """
+    for name in _FIXED:
+        value = getattr(args, name, _BASE[name])
+        if value != _BASE[name]:
+            raise ValueError(f"--{name.replace('_', '-')} is {value}; the wikixlm recipe has {_BASE[name]} only")
+    return Shape(
+        vocabulary=vocabulary,
+        languages=languages,
+        positions=getattr(args, "max_positions", None) or args.tokens_per_sample,
+        width=args.encoder_embed_dim,
+        inner=args.encoder_ffn_embed_dim,
+        heads=args.encoder_attention_heads,
+        layers=args.encoder_layers,
+        dropout=args.dropout,
+        attention_dropout=args.attention_dropout,
+        activation_dropout=args.act_dropout,
+        embedding_norm=args.encoder_normalize_before,
+        pad=pad,
+    )
+
+
+@register_model("wikixlm")
+class WikixlmModel(BaseFairseqModel):
+    """The masked language model; its state dict is that of fairseq's `xlm_base`."""
+
+    def __init__(self, encoder: MaskedLanguageModel) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @staticmethod
+    def add_args(parser: argparse.ArgumentParser) -> None:
+        """fairseq's options of the model, and ours."""
+        MaskedLMModel.add_args(parser)
+        parser.add_argument(
+            "--position-scale",
+            type=float,
+            metavar="A",
+            help="position embeddings start as sinusoids of this amplitude and are learned from there "
+            "(0: random, as BERT's)",
+        )
+        parser.add_argument(
+            "--attention-gain",
+            type=float,
+            metavar="G",
+            help="query and key weights start with standard deviation G / sqrt(width) (0: 0.02, as BERT's)",
+        )
+        parser.add_argument("--compile-layers", action="store_true", help="compile each layer with torch.compile")
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace, task: Any) -> "WikixlmModel":
+        """A freshly initialised model for the task's dictionary and languages."""
+        base_architecture(args)
+        args.num_segment = len(task.languages)
+        dictionary = task.source_dictionary
+        shape = shape_of(args, len(dictionary), len(task.languages), dictionary.pad())
+        args.max_positions = shape.positions
+        network = MaskedLanguageModel(shape)
+        initialise(network, args.position_scale, args.attention_gain)
+        if args.compile_layers:
+            for layer in network.sentence_encoder.layers:
+                layer.compile()
+        return cls(network)
+
+    def forward(self, src_tokens: Tensor, segment_labels: Tensor, **masks: Any) -> tuple[Tensor, dict[str, Any]]:
+        """Logits as fairseq's models give them; see `MaskedLanguageModel.forward`."""
+        return self.encoder(src_tokens, segment_labels, **masks), {}
+
+    def max_positions(self) -> int:
+        return self.encoder.shape.positions
+
+
+@register_model_architecture("wikixlm", "wikixlm_base")
+def base_architecture(args: argparse.Namespace) -> None:
+    """Fill in what isn't given."""
+    for name, value in _BASE.items():
+        setattr(args, name, getattr(args, name, value))
