@@ -168,7 +168,23 @@ class Train(Section):
     warmup_updates: Natural = Field(description="updates of linear warm-up from a hundredth of lr")
     dropout: Fraction = Field(description="dropout")
     attention_dropout: Fraction = Field(description="dropout on attention weights")
-    alpha: Annotated[float, Field(ge=0, le=1)] = Field(description="language sampling of the recipe `wikixlm`")
+    alpha: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="a language with n blocks is sampled in proportion to n^alpha (XLM: 0.7); recipe `wikixlm`"
+    )
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="share of tokens to predict in training (XLM: 0.15); evaluation always masks 0.15; recipe `wikixlm`"
+    )
+    lr_decay: Literal["linear", "inverse_sqrt", "none"] = Field(
+        description="after warm-up; `linear` ends near 0 at max_update; recipe `wikixlm`"
+    )
+    clip_norm: Annotated[float, Field(ge=0)] = Field(description="largest gradient norm, 0: any; recipe `wikixlm`")
+    position_scale: Annotated[float, Field(ge=0)] = Field(
+        description="position embeddings start as sinusoids of this amplitude, 0: random; recipe `wikixlm`"
+    )
+    attention_gain: Annotated[float, Field(ge=0)] = Field(
+        description="query and key weights start with deviation gain/√width, 0: 0.02 as BERT; recipe `wikixlm`"
+    )
+    compile: bool = Field(description="torch.compile on each layer; recipe `wikixlm`")
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         description="`auto`: fp32 on a CPU, bf16 or fp16 on a GPU"
     )

@@ -5,12 +5,14 @@ folders, checkpoints, log) is `wikixlm train`'s business and the same for all re
 """
 
 import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from wikixlm.errors import UserError
+from wikixlm.fairseq_ext import USER_DIR
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class TrainSettings:
     """
 
     max_update: int
-    recipe: str = "tutorial"
+    recipe: str = "wikixlm"
     arch: str = "xlm_base"
     encoder_layers: int | None = None
     encoder_embed_dim: int | None = None
@@ -36,6 +38,12 @@ class TrainSettings:
     dropout: float = 0.1
     attention_dropout: float = 0.1
     alpha: float = 0.7
+    mask_ratio: float = 0.3
+    lr_decay: str = "linear"
+    clip_norm: float = 1.0
+    position_scale: float = 0.03
+    attention_gain: float = 1.0
+    compile: bool = False
     precision: str = "auto"
     save_interval_updates: int = 5000
     init_from: str | None = None
@@ -105,6 +113,32 @@ def tutorial(settings: TrainSettings, languages: list[str]) -> list[str]:
     return arguments
 
 
+def wikixlm(settings: TrainSettings, languages: list[str]) -> list[str]:
+    """The flags of wikixlm's own classes, the fairseq extension in wikixlm/fairseq_ext.
+
+    `xlm_base` means the same dimensions in the extension's network. The betas and eps are those of XLM's README.
+    """
+    arguments = ["--user-dir", str(USER_DIR), "--task", "wikixlm_mlm", "--no-epoch-checkpoints"]
+    arguments += _architecture(replace(settings, arch=settings.arch.replace("xlm_base", "wikixlm_base")))
+    arguments += ["--monolingual-langs", ",".join(languages), "--tokens-per-sample", str(settings.tokens_per_sample)]
+    arguments += ["--alpha", str(settings.alpha), "--mask-ratio", str(settings.mask_ratio)]
+    arguments += ["--position-scale", str(settings.position_scale), "--attention-gain", str(settings.attention_gain)]
+    arguments += ["--dropout", str(settings.dropout), "--attention-dropout", str(settings.attention_dropout)]
+    arguments += [
+        "--criterion",
+        "wikixlm_masked_lm",
+        "--optimizer",
+        "wikixlm_adamw",
+        "--clip-norm",
+        str(settings.clip_norm),
+    ]
+    arguments += ["--adam-betas", "(0.9, 0.98)", "--adam-eps", "1e-06", "--weight-decay", "0.0"]
+    arguments += ["--lr", str(settings.lr), "--lr-scheduler", "wikixlm_warmup", "--lr-decay", settings.lr_decay]
+    arguments += ["--warmup-updates", str(settings.warmup_updates), "--max-tokens", str(settings.max_tokens)]
+    arguments += ["--update-freq", str(settings.update_freq), "--seed", str(settings.seed)]
+    return [*arguments, "--compile-layers"] if settings.compile else arguments
+
+
 def _architecture(settings: TrainSettings) -> list[str]:
     """`--arch`, and what overrides it."""
     arguments = ["--arch", settings.arch]
@@ -125,15 +159,26 @@ class Recipe:
         arguments: fairseq-train's arguments that shape the weights, from the settings and the languages in order.
         loss_base: the base of the logarithm in which fairseq logs this recipe's loss.
         tokens_per_logged: tokens read for each token that fairseq counts in its log.
+        on_cpu, on_gpu: arguments on how to load batches and average gradients there; none of them shapes the weights.
     """
 
     arguments: Callable[[TrainSettings, list[str]], list[str]]
     loss_base: float
     tokens_per_logged: float
+    on_cpu: tuple[str, ...] = ()
+    on_gpu: tuple[str, ...] = ()
 
 
-# The legacy criterion logs bits, and counts masked tokens only: 15 % of all.
 RECIPES: dict[str, Recipe] = {
+    # fairseq's pytorch_ddp needs a GPU; on one it overlaps averaging with the backward pass.
+    "wikixlm": Recipe(
+        wikixlm,
+        loss_base=math.e,
+        tokens_per_logged=1.0,
+        on_cpu=("--num-workers", "0", "--ddp-backend", "legacy_ddp"),
+        on_gpu=("--num-workers", "2", "--ddp-backend", "pytorch_ddp"),
+    ),
+    # The legacy criterion logs bits, and counts masked tokens only: 15 % of all.
     "tutorial": Recipe(tutorial, loss_base=2.0, tokens_per_logged=1 / 0.15),
 }
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from wikixlm import checkpoints, console, device, fingerprint, training_process
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import init_from
-from wikixlm.recipes import RECIPES, TrainSettings, parse_settings, settings_as_dict
+from wikixlm.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
+from wikixlm.stopping import Stopped, StopRequest
 
 # The weights that `init_from` starts with, in the save directory.
 START = "init_from.pt"
@@ -40,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-interval-updates", type=int, help="updates between checkpoints, instead of the settings'"
     )
+    parser.add_argument(
+        "--stop-after-minutes",
+        type=float,
+        help="end by then, with a checkpoint and exit status 75: for jobs with a time limit, which go on in the next. "
+        "SIGTERM and SIGUSR1 do the same. Leave room for an update, a validation and writing the checkpoint",
+    )
 
 
 def main(args: argparse.Namespace) -> None:
@@ -55,14 +62,15 @@ def main(args: argparse.Namespace) -> None:
             f"train.tokens_per_sample {settings.tokens_per_sample} is above {LARGE_BLOCK}: with the tutorial's recipe "
             "it can run out of memory"
         )
-    with training_process.lock(args.save_dir) as handle:
+    with training_process.lock(args.save_dir) as handle, StopRequest(args.stop_after_minutes) as stop:
         done = take_up(args.save_dir, files, settings, args.languages)
         if done < settings.max_update:
             precision = device.choose_precision(settings.precision, chosen, resumed_precision(args.save_dir))
             arguments = RECIPES[settings.recipe].arguments(settings, args.languages)
             arguments += running_arguments(args, settings)
-            arguments += [*device_arguments(chosen, precision, args.gpus), *start_arguments(args, settings)]
-            train(args, settings, [str(args.data), *arguments, *settings.extra_args], handle)
+            arguments += device_arguments(chosen, precision, args.gpus, RECIPES[settings.recipe])
+            arguments += start_arguments(args, settings)
+            train(args, settings, [str(args.data), *arguments, *settings.extra_args], handle, stop)
         symbols = init_from.dictionary_symbols(args.data / "dict.txt")
         best = checkpoints.export(args.save_dir, args.output, symbols, args.languages)
     console.say(f"{args.output}: the checkpoint of update {best.updates:,}, the best in validation")
@@ -85,11 +93,13 @@ def running_arguments(args: argparse.Namespace, settings: TrainSettings) -> list
     ]
 
 
-def device_arguments(chosen: device.Device, precision: str, workers: int) -> list[str]:
+def device_arguments(chosen: device.Device, precision: str, workers: int, recipe: Recipe) -> list[str]:
     """fairseq-train's arguments on where to compute. Untold, fairseq takes every GPU that it sees."""
     arguments = ["--distributed-world-size", str(workers)]
     if chosen.kind == "cpu":
-        arguments += ["--cpu", "--distributed-backend", "gloo"]
+        arguments += ["--cpu", "--distributed-backend", "gloo", *recipe.on_cpu]
+    else:
+        arguments += recipe.on_gpu
     return arguments if precision == "fp32" else [*arguments, f"--{precision}"]
 
 
@@ -165,17 +175,27 @@ def resumed_precision(save_dir: Path) -> str | None:
     return next((name for name in ("fp16", "bf16") if common[name]), "fp32")
 
 
-def train(args: argparse.Namespace, settings: TrainSettings, arguments: list[str], lock_handle: int) -> None:
+def train(
+    args: argparse.Namespace, settings: TrainSettings, arguments: list[str], lock_handle: int, stop: StopRequest
+) -> None:
     """Run fairseq-train, and make sure that it reached its goal.
 
     Raises:
-        UserError: it failed, or ended early.
+        Stopped: it was asked to end early.
+        UserError: it failed, or ended early of itself.
     """
     logging.info("fairseq-train %s", shlex.join(arguments))
     recipe = RECIPES[settings.recipe]
     progress = training_process.Progress(settings.max_update, recipe.loss_base, recipe.tokens_per_logged)
-    training_process.run(arguments, args.gpus, args.threads, lock_handle, progress)
+    stopped = training_process.run(arguments, args.gpus, args.threads, lock_handle, progress, stop)
     reached = checkpoints.prepare_resume(args.save_dir)
-    if reached < settings.max_update:
-        reason = progress.warnings[-1] if progress.warnings else "the log says why"
-        raise UserError(f"training stopped at update {reached} of {settings.max_update}: {reason}")
+    if reached >= settings.max_update:
+        return
+    if stopped:
+        by = stop.reason or "a signal to its processes"
+        raise Stopped(
+            f"training stopped at update {reached} of {settings.max_update} by {by}; checkpoint saved: the same "
+            "command goes on from there"
+        )
+    reason = progress.warnings[-1] if progress.warnings else "the log says why"
+    raise UserError(f"training stopped at update {reached} of {settings.max_update}: {reason}")

@@ -166,3 +166,14 @@ def test_an_unknown_command_is_a_usage_error(monkeypatch):
     monkeypatch.setattr(run, "sys", SimpleNamespace(argv=["run", "fairseq-translate"], exit=sys.exit))
     with pytest.raises(SystemExit, match="usage"):
         run.main()
+
+
+@pytest.mark.parametrize(("words", "tpu"), [(["--bf16"], False), (["--bf16", "--tpu"], True), ([], False)])
+def test_bf16_is_a_number_format_and_no_tpu(words, tpu):
+    compat.apply()
+    from fairseq import options
+
+    line = ["data", "--task", "cross_lingual_lm", "--arch", "xlm_base", "--criterion", "legacy_masked_lm_loss", *words]
+    args = options.parse_args_and_arch(options.get_training_parser(), line)
+    assert args.tpu is tpu
+    assert args.bf16 is ("--bf16" in words)

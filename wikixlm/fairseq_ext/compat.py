@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import importlib
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def apply() -> None:
     _resume_in_later_epochs()
     _pad_segments_with_the_segment()
     _copy_checkpoints_atomically()
+    _bf16_without_a_tpu()
     _applied = True
 
 
@@ -125,3 +127,23 @@ def _copy_checkpoints_atomically() -> None:
         return True
 
     PathManager.copy = staticmethod(copy)
+
+
+def _bf16_without_a_tpu() -> None:
+    """`--bf16` means the number format alone; a TPU is what `--tpu` asks for.
+
+    fairseq was written when only TPUs had bf16: it takes one option for the other, and then looks for torch_xla.
+    """
+    from fairseq import options
+
+    original: Callable[..., Any] = options.parse_args_and_arch
+
+    @functools.wraps(original)
+    def parse_args_and_arch(parser: argparse.ArgumentParser, *rest: Any, **named: Any) -> Any:
+        parsed = original(parser, *rest, **named)
+        args = parsed[0] if isinstance(parsed, tuple) else parsed
+        words = rest[0] if rest else named.get("input_args")
+        args.tpu = "--tpu" in (sys.argv if words is None else words)
+        return parsed
+
+    options.parse_args_and_arch = parse_args_and_arch
