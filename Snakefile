@@ -16,6 +16,7 @@ include: "rules/tokenize.smk"  #   documents -> tokens, held-out articles
 include: "rules/bpe.smk"  #        tokens -> codes, segmented text, vocabulary
 include: "rules/binarize.smk"  #   segmented text -> fairseq's binary data
 include: "rules/train.smk"  #      binary data -> model
+include: "rules/provenance.smk"  # what the model was made of
 include: "rules/evaluate.smk"  #   model -> perplexity per language
 
 
@@ -30,4 +31,5 @@ rule all:
     input:
         rules.data.input,
         rules.train_mlm.output,
+        rules.provenance.output,
         rules.evaluate_mlm.output,

@@ -16,11 +16,13 @@ from wikixlm.packagepath import locate
 
 SPLITS = ["train", "valid", "test"]
 
-cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config)
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+
+cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
 
 # In a conda environment the package is reached by PYTHONPATH and run by that environment's python; otherwise by the
 # interpreter that runs Snakemake, activated or not.
-PYTHON = "python" if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method else sys.executable
+PYTHON = "python" if CONDA else sys.executable
 PATHS = f"PYTHONPATH={shlex.quote(str(workflow.basedir))}${{PYTHONPATH:+:$PYTHONPATH}}"
 
 # So that a rule's command reads `wikixlm STAGE …`, whatever runs it. Snakemake formats the prefix: braces are doubled.
@@ -39,10 +41,10 @@ def kept(path):
     return path if cfg.keep_intermediate else temp(path)
 
 
-def dump(wildcards):
-    """The dump of a language: its own file, or the manifest of what is downloaded."""
-    local = cfg.dumps.local.get(wildcards.lang)
-    return str(locate(local)) if local else f"dumps/{wildcards.lang}/manifest.json"
+def sources(lang):
+    """What a language is made from: files of its own, or the manifest of what is downloaded."""
+    local = cfg.corpora.local.get(lang) or [cfg.dumps.local[lang]] if lang not in cfg.downloaded() else []
+    return [str(locate(name)) for name in local] or [f"dumps/{lang}/manifest.json"]
 
 
 def position(wildcards):

@@ -21,9 +21,9 @@ rule evaluate_mlm:
         "../envs/train.yaml"
     threads: 16
     resources:
+        **cfg.train.gpu_resources(),
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=0 if cfg.train.device == "cpu" else 1,
         device=cfg.train.device,
     params:
         languages=cfg.languages,

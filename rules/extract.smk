@@ -8,7 +8,7 @@ Makes: work/extracted/{lang}/{shard}.jsonl.zst, temporary, and its counts of pag
 rule extract:
     """One shard of a dump: the bz2 streams that start in its range of bytes."""
     input:
-        dump=dump,
+        dump=lambda wildcards: sources(wildcards.lang),
     output:
         shard=kept("work/extracted/{lang}/{shard}.jsonl.zst"),
         counts="work/counts/extract/{lang}/{shard}.json",
@@ -39,7 +39,7 @@ rule extract:
 rule corpus:
     """One shard of a language's own plain-text files."""
     input:
-        text=lambda wildcards: [str(locate(name)) for name in cfg.corpora.local[wildcards.lang]],
+        text=lambda wildcards: sources(wildcards.lang),
     output:
         shard=kept("work/extracted/{lang}/{shard}.jsonl.zst"),
         counts="work/counts/extract/{lang}/{shard}.json",

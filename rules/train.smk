@@ -21,13 +21,12 @@ rule train_mlm:
         "../envs/train.yaml"
     threads: 16
     resources:
+        **cfg.train.training_resources(),
+        # Where and how to run; as resources these never trigger a rerun.
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=1440,
-        gpu=0 if cfg.train.device == "cpu" else cfg.train.gpus,
-        # Where and how to run; as resources these never trigger a rerun.
         device=cfg.train.device,
-        gpus=cfg.train.gpus,
-        nodes=cfg.train.nodes,
+        workers=cfg.train.gpus,
         keep=cfg.train.keep_checkpoints,
     params:
         languages=cfg.languages,
@@ -36,6 +35,6 @@ rule train_mlm:
     shell:
         "wikixlm train --log {log:q} --data $(dirname {input.dictionary:q}) --languages {params.languages}"
         " --settings {params.settings:q} --dataset-impl {params.dataset_impl}"
-        " --device {resources.device} --gpus {resources.gpus} --nodes {resources.nodes}"
+        " --device {resources.device} --gpus {resources.workers} --nodes {resources.nodes}"
         " --keep-checkpoints {resources.keep} --threads {threads}"
         " --save-dir checkpoints/mlm --output {output:q}"

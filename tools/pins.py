@@ -37,9 +37,11 @@ def compile_pins() -> str:
     """What uv resolves for every extra, for Python 3.11 to 3.13 on every platform, with hashes."""
     with tempfile.NamedTemporaryFile(suffix=".txt") as output:
         subprocess.run(
-            ["uv", "pip", "compile", "--quiet", "pyproject.toml", "--all-extras", "--universal"]
-            + ["--python-version", "3.11", "--fork-strategy", "fewest", "--generate-hashes"]
-            + ["--no-header", "--no-annotate", "--output-file", output.name],
+            [
+                *["uv", "pip", "compile", "--quiet", "pyproject.toml", "--all-extras", "--universal"],
+                *["--python-version", "3.11", "--fork-strategy", "fewest", "--generate-hashes"],
+                *["--no-header", "--no-annotate", "--output-file", output.name],
+            ],
             cwd=ROOT,
             check=True,
         )

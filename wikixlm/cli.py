@@ -8,6 +8,7 @@ import argparse
 import importlib
 import logging
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -33,6 +34,7 @@ STAGES = {
     "dictionary": ("wikixlm.dictionary", "check that all languages share one dictionary and write dict.txt"),
     "train": ("wikixlm.train", "train the masked language model with fairseq"),
     "evaluate": ("wikixlm.evaluate", "masked-token perplexity per language beside the unigram baseline"),
+    "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
     "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
 }
 
@@ -71,13 +73,14 @@ def main(arguments: list[str] | None = None) -> None:
         console.open_log(args.log)
     console.start_logging()
     signal.signal(signal.SIGTERM, _stop)
-    logging.info("wikixlm %s: %s", __version__, " ".join(argv))
+    if args.log:
+        logging.info("wikixlm %s: %s", __version__, shlex.join(argv))
     try:
         args.main(args)
     except UserError as failure:
         logging.debug("", exc_info=True)
         console.error(str(failure))
-        sys.exit(1)
+        sys.exit(failure.status)
     except KeyboardInterrupt:
         console.error(f"{args.stage} was interrupted")
         sys.exit(128 + signal.SIGINT)

@@ -5,6 +5,7 @@ The model holds no defaults: they stand in `config.yaml` beside the Snakefile, w
 """
 
 import difflib
+import json
 import re
 import types
 import typing
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from wikixlm import console, languages
 from wikixlm.errors import UserError
 from wikixlm.packagepath import locate
+from wikixlm.text import segmenters
 
 
 class ConfigError(UserError):
@@ -190,24 +192,65 @@ class Train(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(description="`auto` takes a GPU where there is one")
     gpus: Positive = Field(description="GPUs per node")
-    nodes: Positive = Field(description="nodes")
+    nodes: Positive = Field(description="nodes of a cluster")
+    gpu_model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")] | None = Field(
+        description="the cluster's name of a kind of GPU, as `a100` in SLURM's `--gpus=a100:1`; `null`: any"
+    )
+    constraint: str | None = Field(description="features that the nodes must have, SLURM's `--constraint`")
     save_interval_updates: Positive = Field(description="updates between checkpoints")
     keep_checkpoints: Positive = Field(description="interval checkpoints kept besides best and last")
     init_from: File | None = Field(description="a model.pt to start from")
     seed: Natural = Field(description="seeds initialisation, dropout, masks and order")
     extra_args: list[str] = Field(description="appended last to fairseq-train's arguments, so they win")
 
-    OPERATIONAL: typing.ClassVar = frozenset({"device", "gpus", "nodes", "keep_checkpoints"})
+    OPERATIONAL: typing.ClassVar = frozenset({"device", "gpus", "nodes", "gpu_model", "constraint", "keep_checkpoints"})
 
     def settings(self) -> str:
         """What shapes the trained weights, as JSON; keys that only say where and how to run stay out."""
         return self.model_dump_json(exclude=set(self.OPERATIONAL))
+
+    def gpu_resources(self) -> dict[str, int | str]:
+        """Snakemake's resources for one GPU of the wanted kind; none where everything runs on the CPU."""
+        if self.device == "cpu":
+            return {}
+        return {"gpu": 1, **({"gpu_model": self.gpu_model} if self.gpu_model else {}), **self._node_features()}
+
+    def training_resources(self) -> dict[str, int | str]:
+        """Snakemake's resources for the nodes and GPUs of the training.
+
+        On several nodes GPUs are asked for per node (`gres`), and the job starts a process a node by itself: `mpi` has
+        the SLURM plugin leave that to the job, `tasks` and `tasks_per_gpu` make it one process a node.
+        """
+        wanted: dict[str, int | str] = {"nodes": self.nodes, **self._node_features()}
+        if self.nodes == 1:
+            return wanted if self.device == "cpu" else {**wanted, **self.gpu_resources(), "gpu": self.gpus}
+        wanted |= {"tasks": self.nodes, "mpi": "srun"}
+        if self.device != "cpu":
+            model = f"{self.gpu_model}:" if self.gpu_model else ""
+            wanted |= {"gres": f"gpu:{model}{self.gpus}", "tasks_per_gpu": 0}
+        return wanted
+
+    def _node_features(self) -> dict[str, int | str]:
+        return {"constraint": self.constraint} if self.constraint else {}
 
 
 class Evaluate(Section):
     """Masked-token perplexity."""
 
     seed: Natural = Field(description="seeds the masks")
+
+
+# Keys that say only where and how to run: a change of them re-runs nothing.
+OPERATIONAL = frozenset(
+    {
+        "dumps.mirrors",
+        "dumps.contact",
+        "dumps.transfer_partition",
+        "binarize.workers",
+        "keep_intermediate",
+        *(f"train.{key}" for key in Train.OPERATIONAL),
+    }
+)
 
 
 class Config(Section):
@@ -252,6 +295,14 @@ class Config(Section):
         """The namespaces of a language that count as text."""
         return self.extract.namespaces_per_language.get(lang, self.extract.namespaces)
 
+    def shaping(self) -> str:
+        """The configuration without its operational keys, as JSON."""
+        content = self.model_dump(mode="json")
+        for name in OPERATIONAL:
+            section, _, key = name.rpartition(".")
+            (content[section] if section else content).pop(key)
+        return json.dumps(content, ensure_ascii=False)
+
     def downloaded(self) -> list[str]:
         """The languages whose dump comes from Wikimedia."""
         return [lang for lang in self.languages if lang not in self.dumps.local and lang not in self.corpora.local]
@@ -279,14 +330,23 @@ def load(base: Path, overlay: Mapping[str, Any]) -> Config:
         raise ConfigError([_describe(dict(problem)) for problem in failure.errors()]) from None
 
 
-def load_or_exit(base: Path, overlay: Mapping[str, Any]) -> Config:
-    """`load`, for the Snakefile: says every problem on a line of its own and ends the program with status 1."""
+def load_or_exit(base: Path, overlay: Mapping[str, Any], stages_run_here: bool) -> Config:
+    """`load`, for the Snakefile: says every problem on a line of its own and ends the program with status 1.
+
+    Where the stages run in this Python, it also looks for the packages that some languages need.
+    """
     try:
-        return load(base, overlay)
+        cfg = load(base, overlay)
+        if stages_run_here:
+            for lang in cfg.languages:
+                segmenters.check(lang, cfg.tokenize.japanese)
+        return cfg
     except ConfigError as failure:
         for problem in failure.problems:
             console.error(problem)
-        raise SystemExit(1) from None
+    except UserError as failure:
+        console.error(str(failure))
+    raise SystemExit(1)
 
 
 def _describe(problem: dict[str, Any]) -> str:

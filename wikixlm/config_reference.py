@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from wikixlm.config import Config, Train
+from wikixlm.config import OPERATIONAL, Config
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "configuration.md"
@@ -24,15 +24,6 @@ Written by `make docs` from `wikixlm/config.py`. The defaults are those of `conf
 `--configfile` and `--config` are merged. A changed key re-runs the stages that read it; keys marked *operational* say
 only where and how to run, and re-run nothing.
 """
-
-OPERATIONAL = {
-    "dumps.mirrors",
-    "dumps.contact",
-    "dumps.transfer_partition",
-    "binarize.workers",
-    "keep_intermediate",
-    *(f"train.{key}" for key in Train.OPERATIONAL),
-}
 
 
 def page(defaults: dict[str, Any]) -> str:

@@ -7,5 +7,8 @@ class UserError(Exception):
     The message names the file, key or option at fault, what was found there and what would be accepted.
     """
 
+    # The exit status of the command.
+    status = 1
+
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))

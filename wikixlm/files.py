@@ -71,7 +71,7 @@ def _umask() -> int:
 
 @contextlib.contextmanager
 def atomic_binary(path: Path) -> Iterator[IO[bytes]]:
-    """Open `path` for writing bytes, compressed for a name that ends in `.zst`; the file appears when the block ends."""
+    """Open `path` for writing bytes, compressed if its name ends in `.zst`; the file appears when the block ends."""
     with atomic_path(path) as temporary, open(temporary, "wb") as raw:
         if Path(path).suffix != ".zst":
             yield raw

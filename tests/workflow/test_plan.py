@@ -1,5 +1,6 @@
 """What snakemake would do: targets, mistakes in the configuration, and which change re-runs what."""
 
+import json
 import shutil
 
 import pytest
@@ -23,7 +24,7 @@ SMALL = {
         "device": "cpu",
     },
 }
-TRAINING = {"train_mlm", "evaluate_mlm", "all"}
+TRAINING = {"train_mlm", "evaluate_mlm", "provenance", "all"}
 
 
 def settings(own_text, languages="en bg", **changes):
@@ -81,6 +82,17 @@ def test_a_mistake_in_the_configuration_is_one_line_and_starts_nothing(workflow)
     assert {entry.name for entry in workflow.directory.iterdir()} <= {"overlay.yaml", ".snakemake"}
 
 
+def test_a_segmenter_that_is_missing_is_said_before_anything_starts(workflow):
+    workflow.configure(languages=["ja"])  # KyTea's model is in none of its places
+    done = workflow("--dry-run")
+    assert done.returncode != 0
+    errors = [line for line in done.stdout.splitlines() if "rror" in line]
+    assert len(errors) == 1
+    assert "tokenize.japanese" in errors[0]
+    workflow.configure(languages=["ja"], tokenize={"japanese": "moses"})
+    assert workflow.planned()["tokenize:ja"] == 8
+
+
 def test_the_files_of_the_contract_are_there(finished):
     run, _ = finished
     processed = run.directory / "monolingual_data" / "processed"
@@ -92,6 +104,8 @@ def test_the_files_of_the_contract_are_there(finished):
         assert (binary / f"{name}.idx").stat().st_size > 0
     assert (binary / "dict.txt").is_file()
     assert (run.directory / "models" / "mlm" / "model.pt").is_file()
+    manifest = json.loads((run.directory / "models" / "mlm" / "manifest.json").read_text())
+    assert [source["size"] for source in manifest["sources"]["en"]] == [(run.directory / "en.txt").stat().st_size]
     header, *rows = (run.directory / "evaluation" / "mlm_perplexity.tsv").read_text().splitlines()
     assert header.split("\t") == ["language", "split", "tokens", "loss", "perplexity", "accuracy", "unigram"]
     assert {tuple(row.split("\t")[:2]) for row in rows} == {
@@ -153,7 +167,7 @@ def test_frozen_codes_and_vocabulary_leave_the_other_languages_alone(finished):
     [
         ({"train": {"lr": 0.01}}, TRAINING),
         ({"train": {"max_update": 4}}, TRAINING),
-        ({"evaluate": {"seed": 1}}, {"evaluate_mlm", "all"}),
+        ({"evaluate": {"seed": 1}}, {"evaluate_mlm", "provenance", "all"}),
         ({"train": {"gpus": 2, "nodes": 2, "keep_checkpoints": 9}}, set()),
         ({"dumps": {"contact": "me@example.org", "mirrors": ["http://other.example"]}}, set()),
         ({"binarize": {"workers": 2}}, set()),

@@ -1,6 +1,7 @@
 """Word segmenters for Thai, Chinese and Japanese; they come with the extras `th`, `zh` and `ja` of this package."""
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,20 @@ def fugashi() -> Segmenter:
         return words
 
     return segment
+
+
+def check(language: str, japanese: str) -> None:
+    """Whether what the language needs is installed, without loading it: to fail before a run, not within it.
+
+    Raises:
+        UserError: a package or KyTea's model is missing.
+    """
+    modules = {"th": ["pythainlp"], "zh": ["rjieba"], "ja": _JAPANESE_MODULES[japanese]}.get(language, [])
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            _extra(module, language, language)
+    if language == "ja" and japanese == "kytea":
+        _kytea_model(None)
+
+
+_JAPANESE_MODULES = {"kytea": ["Mykytea"], "fugashi": ["fugashi", "unidic_lite"], "moses": []}

@@ -1,0 +1,33 @@
+"""What the model was made of.
+
+Needs: models/mlm/model.pt and everything that led to it.
+Makes: models/mlm/manifest.json: sources with dates and hashes, configuration, versions, hashes of data and model.
+"""
+
+
+rule provenance:
+    """Hashes and versions, so that a model can be traced to its dumps."""
+    input:
+        binaries=rules.data.input.binaries,
+        dictionary=rules.data.input.dictionary,
+        text=["monolingual_data/processed/codes", "monolingual_data/processed/vocab_mlm"],
+        sources=sorted({path for lang in cfg.languages for path in sources(lang)}),
+        model="models/mlm/model.pt",
+    output:
+        "models/mlm/manifest.json",
+    log:
+        "logs/provenance.log",
+    benchmark:
+        "logs/benchmarks/provenance.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        configuration=cfg.shaping(),
+        sources=[f"--source={lang}={path}" for lang in cfg.languages for path in sources(lang)],
+    shell:
+        "wikixlm provenance --log {log:q} --model {input.model:q}"
+        " --data {input.text:q} {input.dictionary:q} {input.binaries:q} {params.sources:q}"
+        " --configuration {params.configuration:q} --output {output:q}"

@@ -1,0 +1,54 @@
+"""The record of what a model was made of."""
+
+import hashlib
+import json
+import subprocess
+
+import pytest
+
+from wikixlm import provenance
+from wikixlm.cli import main
+
+
+def test_sources_data_and_model_are_recorded_with_their_hashes(tmp_path):
+    dump = tmp_path / "dumps" / "de" / "manifest.json"
+    dump.parent.mkdir(parents=True)
+    dump.write_text(json.dumps({"wiki": "dewiki", "date": "20261101", "files": [{"name": "a", "sha1": "00"}]}))
+    files = {name: tmp_path / name for name in ("own.txt", "codes", "model.pt")}
+    for name, path in files.items():
+        path.write_text(name)
+    output = tmp_path / "manifest.json"
+    main(
+        ["provenance", "--model", str(files["model.pt"]), "--data", str(files["codes"]), "--source", f"de={dump}"]
+        + ["--source", f"en={files['own.txt']}", "--configuration", '{"languages": ["de", "en"]}']
+        + ["--output", str(output)]
+    )
+    found = json.loads(output.read_text())
+    assert found["sources"]["de"][0]["date"] == "20261101"
+    assert found["sources"]["en"][0]["sha256"] == hashlib.sha256(b"own.txt").hexdigest()
+    assert found["data"] == [{"path": str(files["codes"]), "size": 5, "sha256": hashlib.sha256(b"codes").hexdigest()}]
+    assert found["model"]["sha256"] == hashlib.sha256(b"model.pt").hexdigest()
+    assert found["configuration"] == {"languages": ["de", "en"]}
+    assert {"fairseq", "torch", "sacremoses"} <= set(found["packages"])
+
+
+@pytest.mark.parametrize("pair", ["en", "en=gone.txt"])
+def test_a_source_that_is_not_there_is_an_error(pair, capsys):
+    with pytest.raises(SystemExit):
+        main(["provenance", "--model", "m", "--data", "d", "--source", pair, "--configuration", "{}", "--output", "o"])
+    assert f"error: --source {pair}" in capsys.readouterr().err
+
+
+def test_a_changed_checkout_is_marked(tmp_path):
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
+
+    assert provenance.git_commit(tmp_path) is None
+    git("init", "-q")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-qm", "one")
+    clean = provenance.git_commit(tmp_path)
+    assert len(clean) == 40
+    (tmp_path / "file").write_text("two")
+    assert provenance.git_commit(tmp_path) == f"{clean}+changes"
