@@ -50,10 +50,10 @@ format: $(STAMP) ## format Python and Snakemake files
 bench: $(STAMP) ## time the pipeline beside its peers
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-docs: $(STAMP) ## write the configuration reference and its JSON schema, draw the DAG
+docs: $(STAMP) ## write the configuration reference and its JSON schema, draw the DAG (needs graphviz)
 	$(BIN)/python -m wikixlm.config_reference
 	@command -v dot > /dev/null || { echo "error: dot not found; install graphviz to draw the DAG" >&2; exit 1; }
-	$(BIN)/snakemake --configfile config/demo.yaml --rulegraph 2> /dev/null | dot -Tsvg > docs/dag.svg
+	$(BIN)/snakemake --rulegraph 2> /dev/null | tred | dot -Grankdir=LR -Nheight=0.3 -Tsvg > docs/dag.svg
 
 pins: $(STAMP) ## compile requirements.txt and envs/ anew (needs uv)
 	$(BIN)/python tools/pins.py
