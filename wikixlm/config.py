@@ -127,7 +127,10 @@ class Tokenize(Section):
     """From text to tokens."""
 
     lowercase_and_remove_accent: bool = Field(description="as in XLM-15 and XLM-17 uncased models")
-    japanese: Literal["kytea", "fugashi", "moses"] = Field(description="word segmenter for Japanese")
+    japanese: Literal["kytea", "fugashi", "moses"] = Field(
+        description="words of Japanese: `kytea` as XLM (needs KyTea's model file); `fugashi` (MeCab, UniDic's short units) "
+        "or `moses` (punctuation only), with which transformers' XLMTokenizer gives other tokens than the model has seen"
+    )
 
 
 class Bpe(Section):
