@@ -4,6 +4,13 @@ Needs: monolingual_data/processed/{train,valid,test}.{lang} and work/vocabulary/
 Makes: monolingual_data/processed/vocab_mlm; monolingual_data/fairseq_processed/{split}.{lang}.{bin,idx}, dict.txt.
 """
 
+
+# Seconds of work on what all languages share: not worth a place in a cluster's queue.
+localrules:
+    vocabulary,
+    dictionary,
+
+
 if cfg.bpe.vocab_file:
 
     rule vocabulary:

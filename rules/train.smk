@@ -28,6 +28,7 @@ rule train_mlm:
         device=cfg.train.device,
         workers=cfg.train.gpus,
         keep=cfg.train.keep_checkpoints,
+        tensorboard="--tensorboard" if cfg.train.tensorboard else "",
     params:
         languages=cfg.languages,
         settings=cfg.train.settings(),
@@ -36,5 +37,5 @@ rule train_mlm:
         "wikixlm train --log {log:q} --data $(dirname {input.dictionary:q}) --languages {params.languages}"
         " --settings {params.settings:q} --dataset-impl {params.dataset_impl}"
         " --device {resources.device} --gpus {resources.workers} --nodes {resources.nodes}"
-        " --keep-checkpoints {resources.keep} --threads {threads}"
+        " --keep-checkpoints {resources.keep} --threads {threads} {resources.tensorboard}"
         " --save-dir checkpoints/mlm --output {output:q}"

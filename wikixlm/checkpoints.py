@@ -98,6 +98,21 @@ def _newest(save_dir: Path, last: Checkpoint | None) -> Checkpoint | None:
     return newest
 
 
+def _best_of_the_others(save_dir: Path) -> Checkpoint:
+    """The readable checkpoint with the lowest validation loss, the last one if none was validated.
+
+    Raises:
+        UserError: there is none.
+    """
+    last = save_dir / LAST
+    found = [checkpoint for path in [last, *_intervals(save_dir)] if (checkpoint := _readable(path))]
+    if not found:
+        raise UserError(f"{save_dir} has no readable checkpoint; run the same command again")
+    losses = [load(checkpoint.path)["extra_state"].get("val_loss") for checkpoint in found]
+    validated = [(loss, place) for place, loss in enumerate(losses) if loss is not None]
+    return found[min(validated)[1] if validated else 0]
+
+
 def _intervals(save_dir: Path) -> Iterator[Path]:
     return (path for path in save_dir.glob("checkpoint_*_*.pt") if _INTERVAL.fullmatch(path.name))
 
@@ -133,8 +148,8 @@ def export(save_dir: Path, output: Path, symbols: list[str], languages: list[str
 
     chosen = _readable(save_dir / BEST)
     if chosen is None:
-        console.warn(f"{save_dir} has no readable {BEST}; {output} is made from {LAST}")
-        chosen = Checkpoint(save_dir / LAST, updates(load(save_dir / LAST)))
+        chosen = _best_of_the_others(save_dir)
+        console.warn(f"{save_dir} has no readable {BEST}; {output} is made from {chosen.path.name}")
     state = load(chosen.path)
     state.pop("last_optimizer_state", None)
     state["task_state"] = {**(state.get("task_state") or {}), "symbols": symbols, "languages": languages}

@@ -128,8 +128,8 @@ class Tokenize(Section):
 
     lowercase_and_remove_accent: bool = Field(description="as in XLM-15 and XLM-17 uncased models")
     japanese: Literal["kytea", "fugashi", "moses"] = Field(
-        description="words of Japanese: `kytea` as XLM (needs KyTea's model file); `fugashi` (MeCab, UniDic's short units) "
-        "or `moses` (punctuation only), with which transformers' XLMTokenizer gives other tokens than the model has seen"
+        description="words of Japanese: `kytea` as XLM (needs KyTea's model file); `fugashi` (MeCab, UniDic's short "
+        "units) or `moses` (punctuation only), with which transformers' XLMTokenizer gives tokens unlike the model's"
     )
 
 
@@ -202,11 +202,14 @@ class Train(Section):
     constraint: str | None = Field(description="features that the nodes must have, SLURM's `--constraint`")
     save_interval_updates: Positive = Field(description="updates between checkpoints")
     keep_checkpoints: Positive = Field(description="interval checkpoints kept besides best and last")
+    tensorboard: bool = Field(description="write TensorBoard's event files beside the checkpoints (needs tensorboard)")
     init_from: File | None = Field(description="a model.pt to start from")
     seed: Natural = Field(description="seeds initialisation, dropout, masks and order")
     extra_args: list[str] = Field(description="appended last to fairseq-train's arguments, so they win")
 
-    OPERATIONAL: typing.ClassVar = frozenset({"device", "gpus", "nodes", "gpu_model", "constraint", "keep_checkpoints"})
+    OPERATIONAL: typing.ClassVar = frozenset(
+        {"device", "gpus", "nodes", "gpu_model", "constraint", "keep_checkpoints", "tensorboard"}
+    )
 
     def settings(self) -> str:
         """What shapes the trained weights, as JSON; keys that only say where and how to run stay out."""

@@ -11,9 +11,9 @@ import os
 import shlex
 from pathlib import Path
 
-from wikixlm import checkpoints, console, device, fingerprint, training_process
+from wikixlm import checkpoints, console, device, fingerprint, progress, slurm, training_process
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import init_from
+from wikixlm.fairseq_ext import USER_DIR, init_from
 from wikixlm.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
 from wikixlm.stopping import Stopped, StopRequest
 
@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save-interval-updates", type=int, help="updates between checkpoints, instead of the settings'"
     )
     parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="also write TensorBoard's files, in SAVE_DIR/tensorboard (metrics.jsonl is always written)",
+    )
+    parser.add_argument(
         "--stop-after-minutes",
         type=float,
         help="end by then, with a checkpoint and exit status 75: for jobs with a time limit, which go on in the next. "
@@ -62,7 +67,7 @@ def main(args: argparse.Namespace) -> None:
             f"train.tokens_per_sample {settings.tokens_per_sample} is above {LARGE_BLOCK}: with the tutorial's recipe "
             "it can run out of memory"
         )
-    with training_process.lock(args.save_dir) as handle, StopRequest(args.stop_after_minutes) as stop:
+    with training_process.lock(args.save_dir) as handle, stop_request(args.stop_after_minutes) as stop:
         done = take_up(args.save_dir, files, settings, args.languages)
         if done < settings.max_update:
             precision = device.choose_precision(settings.precision, chosen, resumed_precision(args.save_dir))
@@ -70,10 +75,17 @@ def main(args: argparse.Namespace) -> None:
             arguments += running_arguments(args, settings)
             arguments += device_arguments(chosen, precision, args.gpus, RECIPES[settings.recipe])
             arguments += start_arguments(args, settings)
-            train(args, settings, [str(args.data), *arguments, *settings.extra_args], handle, stop)
+            train(args, settings, [str(args.data), *arguments, *settings.extra_args], done, handle, stop)
         symbols = init_from.dictionary_symbols(args.data / "dict.txt")
         best = checkpoints.export(args.save_dir, args.output, symbols, args.languages)
     console.say(f"{args.output}: the checkpoint of update {best.updates:,}, the best in validation")
+
+
+def stop_request(minutes: float | None) -> StopRequest:
+    """What may end this training early: signals, and the clock after `minutes`, else at a SLURM job's time limit."""
+    if minutes is None and (left := slurm.minutes_to_work()) is not None:
+        return StopRequest(left, "the job's time limit")
+    return StopRequest(minutes)
 
 
 def say_device(chosen: device.Device, workers: int) -> None:
@@ -96,6 +108,9 @@ def running_arguments(args: argparse.Namespace, settings: TrainSettings) -> list
 def device_arguments(chosen: device.Device, precision: str, workers: int, recipe: Recipe) -> list[str]:
     """fairseq-train's arguments on where to compute. Untold, fairseq takes every GPU that it sees."""
     arguments = ["--distributed-world-size", str(workers)]
+    if workers > 1:
+        # Else the first worker sends the others its configuration, which torch's protection at loading refuses.
+        arguments.append("--load-checkpoint-on-all-dp-ranks")
     if chosen.kind == "cpu":
         arguments += ["--cpu", "--distributed-backend", "gloo", *recipe.on_cpu]
     else:
@@ -127,7 +142,11 @@ def take_up(save_dir: Path, files: list[Path], settings: TrainSettings, language
     shape = settings_as_dict(settings)
     if model := shape.pop("init_from"):
         files = [*files, Path(model)]
-    arguments = RECIPES[settings.recipe].arguments(settings, languages)
+    # Where the extension lies changes no weight: a checkout may be moved.
+    arguments = [
+        USER_DIR.name if word == str(USER_DIR) else word
+        for word in RECIPES[settings.recipe].arguments(settings, languages)
+    ]
     earlier = fingerprint.read(save_dir)
     now = fingerprint.record(files, shape, arguments, earlier)
     if earlier is not None and fingerprint.differences(earlier, now):
@@ -176,7 +195,12 @@ def resumed_precision(save_dir: Path) -> str | None:
 
 
 def train(
-    args: argparse.Namespace, settings: TrainSettings, arguments: list[str], lock_handle: int, stop: StopRequest
+    args: argparse.Namespace,
+    settings: TrainSettings,
+    arguments: list[str],
+    done: int,
+    lock_handle: int,
+    stop: StopRequest,
 ) -> None:
     """Run fairseq-train, and make sure that it reached its goal.
 
@@ -185,17 +209,29 @@ def train(
         UserError: it failed, or ended early of itself.
     """
     logging.info("fairseq-train %s", shlex.join(arguments))
-    recipe = RECIPES[settings.recipe]
-    progress = training_process.Progress(settings.max_update, recipe.loss_base, recipe.tokens_per_logged)
-    stopped = training_process.run(arguments, args.gpus, args.threads, lock_handle, progress, stop)
+    outcome = training_process.run(arguments, args.gpus, args.threads, lock_handle, log(args, settings, done), stop)
     reached = checkpoints.prepare_resume(args.save_dir)
     if reached >= settings.max_update:
         return
-    if stopped:
+    if outcome.stopped:
         by = stop.reason or "a signal to its processes"
-        raise Stopped(
-            f"training stopped at update {reached} of {settings.max_update} by {by}; checkpoint saved: the same "
-            "command goes on from there"
-        )
-    reason = progress.warnings[-1] if progress.warnings else "the log says why"
+        where = f"training stopped at update {reached} of {settings.max_update} by {by}; checkpoint saved"
+        if stop.reason != "SIGTERM":  # with which SLURM ends a job for good
+            slurm.go_on_later(where)
+        raise Stopped(f"{where}: the same command goes on from there")
+    reason = outcome.reason or "the log says why"
     raise UserError(f"training stopped at update {reached} of {settings.max_update}: {reason}")
+
+
+def log(args: argparse.Namespace, settings: TrainSettings, done: int) -> progress.Log:
+    """What fairseq's log is fed to: the terminal, metrics.jsonl, and TensorBoard's files where asked for.
+
+    Raises:
+        UserError: TensorBoard is asked for and not installed, or the save directory can't be written.
+    """
+    recipe = RECIPES[settings.recipe]
+    metrics = progress.Metrics(args.save_dir, done)
+    readers: list[progress.Reader] = [progress.Terminal(settings.max_update), metrics]
+    if args.tensorboard:
+        readers.append(progress.TensorBoard(args.save_dir / "tensorboard", done))
+    return progress.Log(recipe.loss_base, recipe.tokens_per_logged, readers, metrics.seconds)

@@ -2,8 +2,6 @@
 
 import contextlib
 import fcntl
-import json
-import math
 import os
 import signal
 import subprocess
@@ -12,13 +10,14 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from wikixlm import console
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.run import DIE_WITH_PARENT
+from wikixlm.fairseq_ext.interruption import STOPPED
+from wikixlm.fairseq_ext.run import DIE_WITH_PARENT, USER_ERROR
+from wikixlm.progress import Log
+from wikixlm.stopping import StopRequest
 
-SECONDS_BETWEEN_LINES = 30
 SECONDS_TO_END = 30
 # The data loader of a killed training looks only every few seconds whether its trainer is still there.
 SECONDS_TO_WAIT = 15
@@ -85,22 +84,30 @@ def command(arguments: list[str], workers: int) -> list[str]:
     return [*launcher, "fairseq-train", *arguments]
 
 
-def run(arguments: list[str], workers: int, threads: int, lock_handle: int, progress: "Progress") -> None:
-    """Run fairseq-train to its end; its output goes to the log, a line now and then to the terminal.
+class Outcome(NamedTuple):
+    """How a training ended: because it was asked to, or (perhaps) for a reason that its log gives."""
+
+    stopped: bool
+    reason: str | None
+
+
+def run(arguments: list[str], workers: int, threads: int, lock_handle: int, log: Log, stop: StopRequest) -> Outcome:
+    """Run fairseq-train to its end; its output goes to this process's, which is the log.
 
     Args:
         arguments: fairseq-train's.
         workers: processes, one a GPU.
         threads: CPU threads over all of them; results on a CPU depend on it in their last digits.
         lock_handle: what `lock` gave.
-        progress: is fed each line of output.
+        log: is fed each line of output.
+        stop: what may ask it to end early.
 
     Raises:
         UserError: it failed.
     """
     share = str(max(1, threads // workers))
     environment = {**os.environ, DIE_WITH_PARENT: "1", "OMP_NUM_THREADS": share, "MKL_NUM_THREADS": share}
-    process = subprocess.Popen(
+    process = stop.start(
         command(arguments, workers),
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -110,26 +117,34 @@ def run(arguments: list[str], workers: int, threads: int, lock_handle: int, prog
         encoding="utf-8",
         errors="replace",
         pass_fds=(lock_handle,),
-        start_new_session=True,
     )
     try:
-        kept = _follow(process, progress)
+        kept = _follow(process, log)
     finally:
         end(process)
+    if any(STOPPED in line for line in kept):
+        return Outcome(True, None)
     if process.returncode != 0:
+        if own := next((line for line in kept if line.startswith(USER_ERROR)), None):
+            raise UserError(own.removeprefix(USER_ERROR))
         raise UserError(f"training failed: {_cause(kept, process.returncode)}")
-    progress.warnings = [reason for line in kept for sign, reason in _CAUSES.items() if sign in line]
+    return Outcome(False, next((why for line in reversed(kept) for sign, why in _CAUSES.items() if sign in line), None))
 
 
-def _follow(process: "subprocess.Popen[str]", progress: "Progress") -> "deque[str]":
-    """Copy the child's output to this process's, which is the log; give the last lines."""
+def _follow(process: "subprocess.Popen[str]", log: Log) -> "deque[str]":
+    """Copy the child's output to this process's, which is the log; give the last lines.
+
+    A disk that is too full for the log is no reason to end a training.
+    """
     kept: deque[str] = deque(maxlen=_LINES_KEPT)
     assert process.stdout is not None
     for line in process.stdout:
-        sys.stdout.write(line)
+        with contextlib.suppress(OSError):
+            sys.stdout.write(line)
         kept.append(line.strip())
-        progress.read(line)
-    sys.stdout.flush()
+        log.read(line)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     process.wait()
     return kept
 
@@ -162,50 +177,3 @@ def _cause(lines: "deque[str]", status: int) -> str:
 def _is_exception(line: str) -> bool:
     name = line.split(":", 1)[0].rsplit(".", 1)[-1]
     return name.isidentifier() and name.endswith(("Error", "Exception", "Interrupt"))
-
-
-class Progress:
-    """Reads fairseq's JSON log lines and says now and then how far the training is.
-
-    Args:
-        goal: max_update.
-        loss_base: the base of the logged loss's logarithm.
-        tokens_per_logged: tokens read for each token in fairseq's count.
-    """
-
-    def __init__(self, goal: int, loss_base: float, tokens_per_logged: float) -> None:
-        self.goal = goal
-        self.loss_base = loss_base
-        self.tokens_per_logged = tokens_per_logged
-        self.warnings: list[str] = []
-        self._next_line = time.monotonic()
-
-    def read(self, line: str) -> None:
-        """Take in one line of output."""
-        if " | train_inner | {" not in line or time.monotonic() < self._next_line:
-            return
-        with contextlib.suppress(ValueError, KeyError, OverflowError):
-            text = self.describe(json.loads(line[line.index("{") :]))
-            console.say(text)
-            self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-
-    def describe(self, figures: dict[str, Any]) -> str:
-        """The line for the terminal: update, loss in nats, perplexity, tokens/s, time left."""
-        update = int(figures["num_updates"])
-        loss = float(figures["loss"]) * math.log(self.loss_base)
-        parts = [f"update {update:,}/{self.goal:,}", f"loss {loss:.3f}", f"perplexity {math.exp(loss):,.1f}"]
-        if (rate := float(figures.get("ups", 0))) > 0:
-            parts.append(f"{float(figures['wps']) * self.tokens_per_logged:,.0f} tokens/s")
-            parts.append(f"{duration((self.goal - update) / rate)} left")
-        return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `2 d 3 h`, `1 h 5 min`, `3 min` or `20 s`."""
-    whole = round(seconds)
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{whole} s"

@@ -67,7 +67,7 @@ def test_a_killed_writer_leaves_nothing_under_the_final_name(tmp_path):
         assert stream.read() == "next run\n"
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_line_that_names_the_file(tmp_path, monkeypatch):
     path = tmp_path / "out.txt"
     real = io.open

@@ -18,11 +18,9 @@ def test_sources_data_and_model_are_recorded_with_their_hashes(tmp_path):
     for name, path in files.items():
         path.write_text(name)
     output = tmp_path / "manifest.json"
-    main(
-        ["provenance", "--model", str(files["model.pt"]), "--data", str(files["codes"]), "--source", f"de={dump}"]
-        + ["--source", f"en={files['own.txt']}", "--configuration", '{"languages": ["de", "en"]}']
-        + ["--output", str(output)]
-    )
+    words = ["--model", files["model.pt"], "--data", files["codes"], "--output", output]
+    words += ["--source", f"de={dump}", "--source", f"en={files['own.txt']}"]
+    main(["provenance", *map(str, words), "--configuration", '{"languages": ["de", "en"]}'])
     found = json.loads(output.read_text())
     assert found["sources"]["de"][0]["date"] == "20261101"
     assert found["sources"]["en"][0]["sha256"] == hashlib.sha256(b"own.txt").hexdigest()

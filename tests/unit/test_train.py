@@ -1,7 +1,5 @@
 """Training with real fairseq on models of a few thousand weights."""
 
-import json
-import math
 import os
 import shutil
 import signal
@@ -16,7 +14,7 @@ import torch
 
 from wikixlm import checkpoints, train, training_process
 from wikixlm.errors import UserError
-from wikixlm.training_process import Progress, duration, lock
+from wikixlm.training_process import lock
 
 LANGUAGES = ["en", "bg"]
 
@@ -163,11 +161,29 @@ def test_without_any_readable_checkpoint_it_starts_from_nothing(tmp_path, capfd)
     assert "warning: " in capfd.readouterr().err
 
 
-def test_a_damaged_best_checkpoint_makes_the_model_from_the_last(trained, capfd):
-    (trained / "checkpoints" / "checkpoint_best.pt").write_bytes(b"")
-    chosen = checkpoints.export(trained / "checkpoints", trained / "model.pt", ["<s>"], LANGUAGES)
-    assert chosen.path.name == "checkpoint_last.pt"
+@pytest.mark.parametrize("damage", ["torn", "zero bytes", "missing"])
+def test_a_damaged_best_checkpoint_makes_the_model_from_the_next_best(trained, damage, capfd):
+    folder = trained / "checkpoints"
+    best = folder / "checkpoint_best.pt"
+    if damage == "missing":
+        best.unlink()
+    else:
+        best.write_bytes(best.read_bytes()[: 1000 if damage == "torn" else 0])
+    chosen = checkpoints.export(folder, trained / "model.pt", ["<s>"], LANGUAGES)
+    losses = {path.name: checkpoints.load(path)["extra_state"]["val_loss"] for path in folder.glob("checkpoint_*.pt")}
+    assert len(losses) == 3
+    assert losses[chosen.path.name] == min(losses.values())
+    model = checkpoints.load(trained / "model.pt")["model"]
+    expected = checkpoints.load(chosen.path)["model"]
+    assert all(torch.equal(model[name], expected[name]) for name in expected)
     assert "has no readable checkpoint_best.pt" in capfd.readouterr().err
+
+
+def test_without_any_readable_checkpoint_there_is_no_model(tmp_path):
+    (tmp_path / "checkpoint_best.pt").write_bytes(b"")
+    with pytest.raises(UserError, match="has no readable checkpoint"):
+        checkpoints.export(tmp_path, tmp_path / "model.pt", ["<s>"], LANGUAGES)
+    assert not (tmp_path / "model.pt").exists()
 
 
 @pytest.mark.parametrize("languages", [["en"], pytest.param(LANGUAGES, marks=pytest.mark.slow)])
@@ -256,21 +272,3 @@ def wait_for(condition, seconds):
             return value
         time.sleep(0.05)
     raise AssertionError("it did not happen in time")
-
-
-def test_progress_says_update_loss_perplexity_speed_and_time_left(capfd):
-    progress = Progress(goal=2400, loss_base=2.0, tokens_per_logged=4.0)
-    figures = {"num_updates": "1200", "loss": "3", "ups": "2", "wps": "1000"}
-    line = f"2026-01-01 00:00:00 | INFO | train_inner | {json.dumps(figures)}\n"
-    progress.read("some other line\n")
-    progress.read(line)
-    progress.read(line)
-    expected = f"update 1,200/2,400, loss {3 * math.log(2):.3f}, perplexity 8.0, 4,000 tokens/s, 10 min left"
-    assert capfd.readouterr().err.splitlines() == [expected]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (61, "1 min"), (7300, "2 h 1 min"), (200000, "2 d 7 h")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text

@@ -7,10 +7,12 @@ import ctypes
 import importlib
 import logging
 import os
+import re
 import signal
 import sys
 
-from wikixlm.fairseq_ext import compat
+from wikixlm.errors import UserError
+from wikixlm.fairseq_ext import compat, interruption
 
 COMMANDS = {
     "fairseq-preprocess": "fairseq_cli.preprocess",
@@ -20,6 +22,10 @@ COMMANDS = {
 # Set in the environment by a parent whose end must be the end of this process too.
 DIE_WITH_PARENT = "WIKIXLM_DIE_WITH_PARENT"
 _PR_SET_PDEATHSIG = 1
+# Begins the log's line on an error that the user can mend.
+USER_ERROR = "error: "
+# What workers get, after a SIGTERM, to finish the update and save the checkpoint.
+SECONDS_TO_SAVE = 600
 
 
 def main() -> None:
@@ -31,11 +37,37 @@ def main() -> None:
     if DIE_WITH_PARENT in os.environ:
         die_with_parent()
     if command == "torchrun":
-        importlib.import_module("torch.distributed.run").main()
+        torchrun()
         return
+    if command == "fairseq-train":
+        interruption.listen()
     log_to_standard_output()
     compat.apply()
-    importlib.import_module(COMMANDS[command]).cli_main()
+    if command == "fairseq-train":
+        interruption.install()
+    try:
+        importlib.import_module(COMMANDS[command]).cli_main()
+    except UserError as failure:
+        sys.exit(report(failure))
+
+
+def torchrun() -> None:
+    """Start the workers and wait for them.
+
+    torchrun itself passes SIGTERM on; it gives them time before it kills them.
+    """
+    interruption.pass_on_to_workers()
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_SAVE))
+    importlib.import_module("torch.distributed.run").main()
+
+
+def report(failure: UserError) -> int:
+    """Log one line that `wikixlm train` shows to the user; gives the exit status.
+
+    A data-loader worker's error arrives with its traceback in the message, its own message last.
+    """
+    print(USER_ERROR + re.split(r"\bUserError: ", str(failure))[-1], flush=True)
+    return 1
 
 
 def die_with_parent() -> None:

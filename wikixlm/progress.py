@@ -1,0 +1,230 @@
+"""Watching a training: what fairseq logs as JSON becomes a line on the terminal now and then, and rows in files.
+
+`metrics.jsonl`, in the save directory, has a JSON object a line:
+
+- `split`: `train` or `valid`; `update`; `epoch`; `wall`: seconds of training so far, over all calls of the command;
+- `loss`: nats per masked token; `perplexity`: e to it (of `valid`: the languages' arithmetic means);
+- `train` only, averages since the row before: `lr`, `gradient_norm`, `updates_per_second`, `tokens_per_second`;
+- `valid` only: `accuracy` and `languages`, the three figures of each language; the recipe `tutorial` has neither.
+
+A figure that is infinite or not a number is null.
+"""
+
+import contextlib
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from wikixlm import console
+from wikixlm.errors import UserError
+from wikixlm.files import atomic_text
+
+SECONDS_BETWEEN_LINES = 30
+METRICS = "metrics.jsonl"
+_SPLITS = ("train", "valid")
+_TRAIN, _VALID = " | train_inner | {", " | valid | {"
+_FIGURES = {"loss": "loss", "ppl": "perplexity", "accuracy": "accuracy"}
+
+Row = dict[str, Any]
+
+
+class Reader(Protocol):
+    """Something that takes in the rows of a training as they come."""
+
+    def row(self, row: Row) -> None:
+        """One row, as described above."""
+
+
+class Log:
+    """Turns fairseq's log, line by line, into rows.
+
+    Args:
+        loss_base: the base of the logged losses' logarithm.
+        tokens_per_logged: tokens read for each token in fairseq's count.
+        readers: get the rows.
+        seconds_before: seconds of training in earlier calls.
+    """
+
+    def __init__(
+        self, loss_base: float, tokens_per_logged: float, readers: list[Reader], seconds_before: float = 0.0
+    ) -> None:
+        self.loss_base = loss_base
+        self.tokens_per_logged = tokens_per_logged
+        self.readers = readers
+        self._begin = time.monotonic() - seconds_before
+
+    def read(self, line: str) -> None:
+        """Take in one line of fairseq's output."""
+        kind = next((kind for kind in (_TRAIN, _VALID) if kind in line), None)
+        if kind is None:
+            return
+        # A line may be cut short, or another one's: a log is no reason to end a training.
+        with contextlib.suppress(ValueError, KeyError, OverflowError, TypeError):
+            figures = json.loads(line[line.index(kind) + len(kind) - 1 :])
+            row = self._train_row(figures) if kind is _TRAIN else self._valid_row(figures)
+            row["wall"] = round(time.monotonic() - self._begin, 1)
+            for reader in self.readers:
+                reader.row(row)
+
+    def _train_row(self, figures: Row) -> Row:
+        loss = float(figures["loss"]) * math.log(self.loss_base)
+        row = {"split": "train", "update": int(figures["num_updates"]), "epoch": int(figures["epoch"])}
+        row |= {"loss": loss, "perplexity": _perplexity(loss), "lr": float(figures["lr"])}
+        row |= {"updates_per_second": float(figures["ups"])}
+        row["tokens_per_second"] = round(float(figures["wps"]) * self.tokens_per_logged, 1)
+        if "gnorm" in figures:
+            row["gradient_norm"] = float(figures["gnorm"])
+        return row
+
+    def _valid_row(self, figures: Row) -> Row:
+        row: Row = {"split": "valid", "update": int(figures["valid_num_updates"]), "epoch": int(figures["epoch"])}
+        languages: dict[str, Row] = {}
+        for key, text in figures.items():
+            _, _, name = key.partition("valid_")
+            figure, _, language = name.partition("_")
+            if figure not in _FIGURES:
+                continue
+            value = float(text) * math.log(self.loss_base) if figure == "loss" else float(text)
+            place = languages.setdefault(language, {}) if language else row
+            place[_FIGURES[figure]] = value
+        row.setdefault("perplexity", _perplexity(row["loss"]))
+        return {**row, "languages": languages} if languages else row
+
+
+class Terminal:
+    """Says now and then how far the training is.
+
+    Args:
+        goal: max_update.
+    """
+
+    def __init__(self, goal: int) -> None:
+        self.goal = goal
+        self._next_line = time.monotonic()
+        self._valid: Row | None = None
+
+    def row(self, row: Row) -> None:
+        """Say it, unless a line was said just before."""
+        if row["split"] == "valid":
+            self._valid = row
+        elif time.monotonic() >= self._next_line:
+            console.say(self.describe(row))
+            self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def describe(self, row: Row) -> str:
+        """The line: update, loss in nats, perplexity (and that of the last validation), tokens/s, time left."""
+        parts = [f"update {row['update']:,}/{self.goal:,}", f"loss {row['loss']:.3f}"]
+        parts.append(f"perplexity {row['perplexity']:,.1f}")
+        if self._valid is not None:
+            parts[-1] += f" (held-out {self._valid['perplexity']:,.1f})"
+        if row["updates_per_second"] > 0:  # not known at the first update
+            parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
+            parts.append(f"{duration((self.goal - row['update']) / row['updates_per_second'])} left")
+        return ", ".join(parts)
+
+
+class Metrics:
+    """Writes rows to `metrics.jsonl` in the save directory; what a killed training had written stays.
+
+    Args:
+        save_dir: where the file lies.
+        resumed: the update that the training goes on from: later rows were of updates that are made again, and go.
+
+    Attributes:
+        seconds: of training before, by the rows that stay.
+    """
+
+    def __init__(self, save_dir: Path, resumed: int) -> None:
+        self.path = save_dir / METRICS
+        rows = [row for row in read_metrics(self.path) if row["update"] <= resumed]
+        with atomic_text(self.path) as stream:
+            stream.writelines(f"{json.dumps(row)}\n" for row in rows)
+        self.seconds = max((float(row["wall"]) for row in rows), default=0.0)
+        self._failed = False
+
+    def row(self, row: Row) -> None:
+        """Append it; a full disk is said once, and does not end the training."""
+        try:
+            with open(self.path, "a", encoding="utf-8") as stream:
+                stream.write(f"{json.dumps(_finite(row))}\n")
+        except OSError as failure:
+            if not self._failed:
+                console.warn(f"cannot write {self.path}: {failure.strerror}; training goes on without it")
+            self._failed = True
+
+
+def _perplexity(loss: float) -> float:
+    return math.exp(min(loss, 700.0))
+
+
+def _finite(value: Any) -> Any:
+    """A row, or a part of one, with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_metrics(path: Path) -> Iterator[Row]:
+    """The rows of a metrics file; none if there is no file. A line that was being written when it ended is left out."""
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            with contextlib.suppress(ValueError):
+                row = json.loads(line)
+                if isinstance(row, dict) and row.get("split") in _SPLITS:
+                    yield row
+
+
+class TensorBoard:
+    """Writes rows as TensorBoard's scalars, one run for training and one for validation.
+
+    Args:
+        folder: where the runs lie.
+        resumed: as for `Metrics`.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+
+    def __init__(self, folder: Path, resumed: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as failure:
+            raise UserError(
+                "train.tensorboard is true, but the package tensorboard is not installed: pip install tensorboard "
+                "(or wikixlm[tensorboard]), or set it to false"
+            ) from failure
+        logging.getLogger("tensorboard").setLevel(logging.WARNING)
+        purge = resumed + 1 if resumed else None
+        self._writers = {split: SummaryWriter(folder / split, purge_step=purge) for split in _SPLITS}
+
+    def row(self, row: Row) -> None:
+        """Write its figures under their names, a language's as `loss/en`."""
+        writer = self._writers[row["split"]]
+        figures = {key: value for key, value in row.items() if isinstance(value, float)}
+        for language, values in row.get("languages", {}).items():
+            figures |= {f"{key}/{language}": value for key, value in values.items()}
+        for key, value in figures.items():
+            writer.add_scalar(key, value, row["update"])
+        writer.flush()
+
+    def close(self) -> None:
+        """Finish the files."""
+        for writer in self._writers.values():
+            writer.close()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `2 d 3 h`, `1 h 5 min`, `3 min` or `20 s`."""
+    whole = round(seconds)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{whole} s"
