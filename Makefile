@@ -31,7 +31,8 @@ test: $(STAMP) ## run the tests (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not slow and not slurm"
 
 test-long: $(STAMP) ## run the tests that take longer: kill and resume, a real SLURM
-	$(PYTEST) -m "slow or slurm"
+	$(PYTEST) -m "slow and not slurm"
+	$(BIN)/python -m pytest -m slurm  # one at a time: they share one cluster
 
 test-all: test test-long ## run every test
 
