@@ -116,6 +116,13 @@ _LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]+)?")
 _NUMBER = re.compile(r"[+\-−]?[\d.,]+(?:[/⁄+][\d/⁄]+)?(?:e[+-]?\d+)?")
 
 
+# Calls that wikiextractor replaces by something; it is given no templates, and so drops all others.
+VARIABLES = frozenset(
+    ["!", "namespace", "pagename", "fullpagename"]
+    + [f"current{unit}" for unit in ("year", "month", "day", "hour", "time")]
+)
+
+
 class Call(NamedTuple):
     """What stands between the braces: unnamed values in order, named ones."""
 
@@ -149,8 +156,12 @@ class InlineTemplates:
         self._patterns = {name: pattern for name, pattern in patterns.items() if not name.endswith("*")}
         self._families = {name[:-1]: pattern for name, pattern in patterns.items() if name.endswith("*")}
 
-    def expand(self, wikitext: str) -> str:
-        """Wikitext with the known templates replaced, innermost first."""
+    def expand(self, wikitext: str, drop_others: bool = False) -> str:
+        """Wikitext with the known templates replaced, innermost first.
+
+        Args:
+            drop_others: leave out other calls where wikiextractor is sure to do so: if all in the page are balanced.
+        """
         if "{{" not in wikitext:
             return wikitext
         others: list[str] = []
@@ -162,9 +173,12 @@ class InlineTemplates:
             others.append(match[0])
             return f"\x00{len(others) - 1}\x00"
 
+        sure = drop_others and "{{{" not in wikitext
         found = 1
         while found:
             wikitext, found = _INNERMOST.subn(replace, wikitext)
+        if sure and "{{" not in wikitext:
+            wikitext = _SET_ASIDE.sub(lambda match: "" if is_dropped(others[int(match[1])]) else match[0], wikitext)
         while "\x00" in wikitext:
             wikitext = _SET_ASIDE.sub(lambda match: others[int(match[1])], wikitext)
         return wikitext
@@ -196,6 +210,13 @@ class InlineTemplates:
             return self._patterns[name]
         family = name[: name.find("-") + 1]
         return self._families.get(family) if family else None
+
+
+def is_dropped(call: str) -> bool:
+    """Whether wikiextractor drops a call, from `{{` to `}}`, without looking further than its name: all but variables
+    and parser functions, whose name ends in a colon."""
+    name = call[2:-2].partition("|")[0]
+    return not any(sign in name for sign in ":[\x00") and name.strip().lower() not in VARIABLES
 
 
 def fill(pattern: str, call: Call) -> str:

@@ -35,12 +35,17 @@ class Wikitext:
     def __init__(self, language: str, templates: dict[str, str] | None = None) -> None:
         self._templates = InlineTemplates(language, templates)
 
-    def prepare(self, wikitext: str) -> str:
-        """Wikitext as wikiextractor should see it: inline templates and code as text."""
-        wikitext = self._templates.expand(wikitext)
+    def prepare(self, wikitext: str, drop: bool = True) -> str:
+        """Wikitext as wikiextractor should see it: inline templates and code as text.
+
+        Args:
+            drop: leave out other templates, too. wikiextractor's text is the same to the last character, and is there
+                sooner: it would spend a sixth of its time on them. (References, comments and tables stay: to be sure
+                that they are what they seem takes longer than to drop them.)
+        """
         if "<" in wikitext:
             wikitext = _CODE_TAG.sub("", _PLAIN_MATH.sub(r"\1", wikitext))
-        return wikitext
+        return self._templates.expand(wikitext, drop_others=drop)
 
     @staticmethod
     def clean(line: str) -> str:
