@@ -1,0 +1,1 @@
+"""What the benchmarks of the text stages share: generated dumps, and measuring a command."""
