@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake --configfile config/demo.yaml --directory $(RUN) -
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all lint format bench docs pins clean
+.PHONY: help demo test test-long test-slurm test-all lint format bench docs pins clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -30,11 +30,13 @@ demo: $(STAMP) ## train a small model on two real dumps, in runs/demo (minutes, 
 test: $(STAMP) ## run the tests (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not slow and not slurm"
 
-test-long: $(STAMP) ## run the tests that take longer: kill and resume, a real SLURM
+test-long: $(STAMP) ## run the tests that take longer: kill and resume
 	$(PYTEST) -m "slow and not slurm"
+
+test-slurm: $(STAMP) ## run the tests on a real SLURM of one node (needs slurmctld, slurmd, munge; as root)
 	$(BIN)/python -m pytest -m slurm  # one at a time: they share one cluster
 
-test-all: test test-long ## run every test
+test-all: test test-long test-slurm ## run every test
 
 lint: $(STAMP) ## check style, types and the workflow
 	$(BIN)/ruff check .

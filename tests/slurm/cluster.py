@@ -22,7 +22,12 @@ LOCK = Path(tempfile.gettempdir()) / "wikixlm-test-slurm.lock"
 CORES = 16  # more than there are: SLURM counts them, the kernel shares them
 MEMORY = 64000
 
-SLURM_CONF = """\
+# The first line of files that a killed test run may have left behind.
+MARK = "# of wikixlm's tests"
+
+SLURM_CONF = (
+    MARK
+    + """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ctld_port}
@@ -62,10 +67,14 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} Gres=gpu:fak
 PartitionName=main Nodes={host} Default=YES MaxTime=2-00:00:00 DefaultTime=00:10:00 OverSubscribe=NO State=UP
 PartitionName=gpus Nodes={host} Default=NO MaxTime=1-00:00:00 DefaultTime=00:10:00 State=UP
 """
-GRES_CONF = """\
+)
+GRES_CONF = (
+    MARK
+    + """
 NodeName={host} Name=gpu Type=fake File=/dev/null
 NodeName={host} Name=gpu Type=fake File=/dev/zero
 """
+)
 
 
 def missing() -> str:
@@ -75,8 +84,9 @@ def missing() -> str:
         return f"{', '.join(absent)} not found: apt-get install slurmctld slurmd munge slurm-client"
     if os.geteuid() != 0:
         return "slurmctld and slurmd of a test cluster need root"
-    if present := [name for name in ("slurm.conf", "gres.conf") if (ETC / name).exists()]:
-        return f"{ETC / present[0]} is there: this machine belongs to a cluster already"
+    for path in (ETC / "slurm.conf", ETC / "gres.conf"):
+        if path.exists() and not path.read_text(errors="replace").startswith(MARK):
+            return f"{path} is there: this machine belongs to a cluster already"
     return ""
 
 
