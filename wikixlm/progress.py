@@ -106,12 +106,15 @@ class Terminal:
         self.goal = goal
         self._next_line = time.monotonic()
         self._valid: Row | None = None
+        self._first: tuple[float, int] | None = None
 
     def row(self, row: Row) -> None:
         """Say it, unless a line was said just before."""
         if row["split"] == "valid":
             self._valid = row
-        elif time.monotonic() >= self._next_line:
+            return
+        self._first = self._first or (time.monotonic(), row["update"])
+        if time.monotonic() >= self._next_line:
             console.say(self.describe(row))
             self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
 
@@ -123,8 +126,14 @@ class Terminal:
             parts[-1] += f" (held-out {self._valid['perplexity']:,.1f})"
         if row["updates_per_second"] > 0:  # not known at the first update
             parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
-            parts.append(f"{duration((self.goal - row['update']) / row['updates_per_second'])} left")
+            parts.append(f"{duration((self.goal - row['update']) / self._rate(row))} left")
         return ", ".join(parts)
+
+    def _rate(self, row: Row) -> float:
+        """Updates per second since the first row, validation and saving included; a single row's own is jumpy."""
+        if self._first is None or row["update"] == self._first[1]:
+            return float(row["updates_per_second"])
+        return float((row["update"] - self._first[1]) / (time.monotonic() - self._first[0]))
 
 
 class Metrics:
