@@ -193,7 +193,9 @@ def test_pauses_double_with_jitter(
 
 
 @pytest.mark.parametrize(
-    "faults", [[web_page()], [answer(503)], [refuse()], [content(b"{")], [content(b"[]")]], ids=str
+    "faults",
+    [[web_page()], [answer(503)], [refuse()], [content(b"{")], [content(b"[]")]],
+    ids=["web page", "503", "refused", "cut", "list"],
 )
 def test_faults_of_the_status_file(
     server: WikimediaServer, download: Download, folder: Path, faults: list[Fault]
