@@ -1,6 +1,5 @@
 """Settings, and fairseq-train's arguments that follow from them."""
 
-import json
 from pathlib import Path
 
 import fairseq_factory as factory
@@ -34,15 +33,13 @@ def values_of(words):
 def test_the_tutorial_overlay_trains_as_the_tutorial_says():
     import yaml
 
+    from wikixlm.config import load
     from wikixlm.recipes import parse_settings, tutorial
 
     root = Path(__file__).parents[2]
-    base, overlay = (yaml.safe_load((root / name).read_text()) for name in ("config.yaml", "config/tutorial.yaml"))
-    section = {**base["train"], **overlay["train"]}
-    for key in ("device", "gpus", "nodes", "keep_checkpoints"):
-        section.pop(key, None)
-    ours = tutorial(parse_settings(json.dumps(section)), overlay["languages"])
-    ours += ["--dataset-impl", overlay["binarize"]["dataset_impl"], "--max-update", str(section["max_update"])]
+    cfg = load(root / "config.yaml", yaml.safe_load((root / "config" / "tutorial.yaml").read_text()))
+    ours = tutorial(parse_settings(cfg.train.settings()), cfg.languages)
+    ours += ["--dataset-impl", cfg.binarize.dataset_impl, "--max-update", str(cfg.train.max_update)]
     assert values_of(ours) == values_of(TUTORIAL.split())
 
 

@@ -3,7 +3,9 @@
 `torchrun` runs several of them: `… run torchrun --nproc-per-node 2 -m wikixlm.fairseq_ext.run fairseq-train …`.
 """
 
+import contextlib
 import ctypes
+import functools
 import importlib
 import logging
 import os
@@ -21,6 +23,8 @@ COMMANDS = {
 }
 # Set in the environment by a parent whose end must be the end of this process too.
 DIE_WITH_PARENT = "WIKIXLM_DIE_WITH_PARENT"
+# The descriptor of the save directory's lock, which a trainer holds with its parent.
+LOCK_HANDLE = "WIKIXLM_LOCK_HANDLE"
 _PR_SET_PDEATHSIG = 1
 # Begins the log's line on an error that the user can mend.
 USER_ERROR = "error: "
@@ -40,6 +44,7 @@ def main() -> None:
         torchrun()
         return
     if command == "fairseq-train":
+        keep_the_lock_from_workers()
         interruption.listen()
     log_to_standard_output()
     compat.apply()
@@ -49,6 +54,18 @@ def main() -> None:
         importlib.import_module(COMMANDS[command]).cli_main()
     except UserError as failure:
         sys.exit(report(failure))
+
+
+def keep_the_lock_from_workers() -> None:
+    """Have data-loader workers let go of the lock: after a SIGKILL they outlive their trainer by some seconds."""
+    handle = os.environ.get(LOCK_HANDLE)
+    if handle is not None:
+        os.register_at_fork(after_in_child=functools.partial(_close, int(handle)))
+
+
+def _close(handle: int) -> None:
+    with contextlib.suppress(OSError):  # not open: torchrun's workers don't inherit it
+        os.close(handle)
 
 
 def torchrun() -> None:
