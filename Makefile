@@ -25,7 +25,7 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP) ## train a small model on two real dumps, in runs/demo (minutes, on a CPU)
 	@mkdir -p $(RUN)
 	$(SNAKEMAKE)
-	@$(BIN)/wikixlm summary --directory $(RUN)
+	@$(BIN)/wikixlm summary --directory $(RUN) --next '$(BIN)/snakemake train_mlm --cores all   # your languages and dumps.contact in config.yaml first'
 
 test: $(STAMP) ## run the tests (under 15 minutes on 2 cores)
 	$(PYTEST) -m "not slow and not slurm"
