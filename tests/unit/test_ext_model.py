@@ -7,9 +7,10 @@ import pytest
 import torch
 from ext_data import load_recipe, write_dictionary
 
+from wikixlm.bpe import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.batches import _columns
-from wikixlm.fairseq_ext.init_from import SPECIAL_SYMBOLS, Names, extend, load_model, names_of, prepare
+from wikixlm.fairseq_ext.init_from import Names, extend, load_model, names_of, prepare
 from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape, initialise, sinusoids
 
 SHAPE = Shape(vocabulary=105, languages=3, positions=16, width=32, inner=64, heads=4, layers=2)
@@ -141,7 +142,7 @@ def test_options_that_the_network_would_ignore_are_refused():
 
 
 def symbols(*names: str) -> list[str]:
-    return [*SPECIAL_SYMBOLS, *names]
+    return [*SPECIALS, *names]
 
 
 def weights_of(names: Names) -> dict[str, torch.Tensor]:

@@ -17,11 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wikixlm.bpe import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
-
-# fairseq's MaskedLMDictionary puts these before the symbols of dict.txt
-SPECIAL_SYMBOLS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 _ENCODER = "encoder.sentence_encoder."
 _TOKENS = f"{_ENCODER}embed_tokens.weight"
@@ -63,7 +61,7 @@ def dictionary_symbols(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as failure:
         raise UserError(f"cannot read the dictionary {path}: {failure.strerror}") from failure
-    return [*SPECIAL_SYMBOLS, *(line.rsplit(" ", 1)[0] for line in lines if line)]
+    return [*SPECIALS, *(line.rsplit(" ", 1)[0] for line in lines if line)]
 
 
 def names_of(checkpoint: dict[str, Any], path: Path) -> Names:
@@ -99,7 +97,7 @@ def extend(weights: dict[str, Tensor], old: Names, new: Names, seed: int) -> dic
     _check("languages", old.languages, new.languages, len(weights[_LANGUAGES]))
     generator = torch.Generator().manual_seed(seed)
     result = dict(weights)
-    trained = weights[_TOKENS][len(SPECIAL_SYMBOLS) :]
+    trained = weights[_TOKENS][len(SPECIALS) :]
     noise = torch.randn(len(new.symbols), trained.shape[1], generator=generator)
     fresh = trained.float().mean(0) + noise * trained.float().std(0)
     symbols = _places(old.symbols, new.symbols)
@@ -164,4 +162,4 @@ def prepare(model: Path, dictionary: Path, languages: Sequence[str], output: Pat
     }
     with atomic_path(output) as temporary:
         torch.save(state, temporary)
-    return len(weights[_POSITIONS]) - SPECIAL_SYMBOLS.index("<pad>") - 1
+    return len(weights[_POSITIONS]) - SPECIALS.index("<pad>") - 1
