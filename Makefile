@@ -54,7 +54,7 @@ bench: $(STAMP) ## time the pipeline beside its peers
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 docs: $(STAMP) ## write the configuration reference and its JSON schema, draw the DAG (needs graphviz)
-	$(BIN)/python -m wikixlm.config_reference
+	$(BIN)/python -m wikixlm.config.reference
 	@command -v dot > /dev/null || { echo "error: dot not found; install graphviz to draw the DAG" >&2; exit 1; }
 	$(BIN)/snakemake --rulegraph 2> /dev/null | tred | dot -Grankdir=LR -Nheight=0.3 -Tsvg > docs/dag.svg
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wikixlm import config_reference
 from wikixlm.config import ConfigError, load, merge
+from wikixlm.config import reference as config_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "config.yaml"

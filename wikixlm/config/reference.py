@@ -14,13 +14,13 @@ from pydantic.fields import FieldInfo
 
 from wikixlm.config import OPERATIONAL, Config
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
 SCHEMA = ROOT / "config" / "schema.json"
 
 HEADER = """# Configuration reference
 
-Written by `make docs` from `wikixlm/config.py`. The defaults are those of `config.yaml`, on top of which
+Written by `make docs` from `wikixlm/config/`. The defaults are those of `config.yaml`, on top of which
 `--configfile` and `--config` are merged. A changed key re-runs the stages that read it; keys marked *operational* say
 only where and how to run, and re-run nothing.
 """

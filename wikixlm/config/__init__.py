@@ -1,0 +1,10 @@
+"""The configuration: one typed model that validates `config.yaml` and its overlays.
+
+`config.yaml` beside the Snakefile is always the base, and holds the defaults; overlays (`--configfile`, `--config`) are
+merged on top. Every problem is reported as one line that names the key.
+"""
+
+from wikixlm.config.loading import ConfigError, load, load_or_exit, merge
+from wikixlm.config.model import OPERATIONAL, Config
+
+__all__ = ["OPERATIONAL", "Config", "ConfigError", "load", "load_or_exit", "merge"]

@@ -1,0 +1,89 @@
+"""The sections of the configuration that shape the data, from dumps to binarized text."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wikixlm.config.fields import Date, File, Language, Natural, Positive, Section
+
+
+class Dumps(Section):
+    """Where each language's Wikipedia dump comes from."""
+
+    mirrors: list[Annotated[str, Field(pattern=r"^https?://[^/]")]] = Field(
+        min_length=1, description="base URLs, tried in order; hashes always come from the first"
+    )
+    date: Date = Field(description="`latest` (the newest complete dump, then kept) or a date such as `20261101`")
+    layout: Literal["auto", "multistream", "content_current"] = Field(
+        description="Wikimedia's dump layout: `multistream` (classic), `content_current` (newer), `auto` tries both"
+    )
+    contact: str = Field(description="e-mail address or URL for the User-Agent; Wikimedia asks for one")
+    transfer_partition: str | None = Field(
+        description="SLURM partition whose jobs download; `null`: the machine where Snakemake runs does"
+    )
+    local: dict[Language, File] = Field(
+        description="language: path of a dump already on disk; such a language downloads nothing"
+    )
+
+
+class Corpora(Section):
+    """Your own text instead of a Wikipedia."""
+
+    local: dict[Language, Annotated[list[File], Field(min_length=1)]] = Field(
+        description="language: list of plain-text files, one paragraph a line"
+    )
+
+
+class Extract(Section):
+    """From dump to text."""
+
+    shards: Positive = Field(description="independent jobs per language")
+    shards_per_language: dict[Language, Positive] = Field(description="other numbers of shards for some languages")
+    min_chars: Natural = Field(description="articles with less text than this many characters are left out")
+    namespaces: list[Natural] = Field(min_length=1, description="page namespaces that count as text (0: articles)")
+    namespaces_per_language: dict[Language, Annotated[list[Natural], Field(min_length=1)]] = Field(
+        description="other namespaces for some languages"
+    )
+    inline_templates: dict[str, str] = Field(
+        description='what remains of a template in running text, on top of the built-in table: `unité: "{1} {2}"`'
+    )
+
+
+class Split(Section):
+    """Which articles are held out."""
+
+    valid: Positive = Field(description="lines of whole articles for validation, per language")
+    test: Positive = Field(description="lines of whole articles for the test set, per language")
+    valid_per_language: dict[Language, Positive] = Field(description="other sizes of valid for some languages")
+    test_per_language: dict[Language, Positive] = Field(description="other sizes of test for some languages")
+    seed: Natural = Field(description="seeds the order in which articles are chosen")
+
+
+class Tokenize(Section):
+    """From text to tokens."""
+
+    lowercase_and_remove_accent: bool = Field(description="as in XLM-15 and XLM-17 uncased models")
+    japanese: Literal["kytea", "fugashi", "moses"] = Field(
+        description="words of Japanese: `kytea` as XLM (needs KyTea's model file); `fugashi` (MeCab, UniDic's short "
+        "units) or `moses` (punctuation only), with which transformers' XLMTokenizer gives tokens unlike the model's"
+    )
+
+
+class Bpe(Section):
+    """Joint byte-pair encoding."""
+
+    codes: Positive = Field(description="number of merges learned over all languages")
+    alpha: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="a language with n training lines is sampled in proportion to n^alpha (XLM: 0.5)"
+    )
+    sample_lines: Positive = Field(description="lines sampled over all languages to learn from")
+    seed: Natural = Field(description="seeds the sample")
+    codes_file: File | None = Field(description="use these codes (fastBPE's format) instead of learning")
+    vocab_file: File | None = Field(description="use this vocabulary (`symbol count` lines), ids included")
+
+
+class Binarize(Section):
+    """fairseq-preprocess."""
+
+    workers: Positive = Field(description="processes per language")
+    dataset_impl: Literal["mmap", "lazy"] = Field(description="fairseq's storage; training always matches it")

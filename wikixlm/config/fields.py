@@ -1,0 +1,51 @@
+"""What keys of the configuration may hold: languages, files, dates, numbers within bounds."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from wikixlm import languages
+from wikixlm.packagepath import locate
+
+
+def _language(value: Any) -> Any:
+    if value is False:
+        raise ValueError('YAML reads an unquoted no as false; for Norwegian write "no", with the quotes')
+    if not isinstance(value, str):
+        raise ValueError("a language is a Wikipedia's code, such as de or zh-yue")
+    if not languages.is_language(value):
+        guess = languages.suggest(value)
+        hint = f"; did you mean {guess}?" if guess else ""
+        raise ValueError(f"no Wikipedia has this language code{hint}")
+    return value
+
+
+def _file(value: str) -> str:
+    path = locate(value)
+    if not path.is_file():
+        kind = "is a folder" if path.is_dir() else "does not exist"
+        raise ValueError(f"this file {kind} (relative paths count from {Path.cwd()})")
+    return value
+
+
+def _date(value: Any) -> Any:
+    text = str(value)
+    if text != "latest" and not re.fullmatch(r"20\d{6}", text):
+        raise ValueError("accepted: latest, or a dump's date such as 20261101")
+    return text
+
+
+Language = Annotated[str, BeforeValidator(_language)]
+File = Annotated[str, AfterValidator(_file)]
+Date = Annotated[str, BeforeValidator(_date)]
+Positive = Annotated[int, Field(ge=1, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values can't be changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

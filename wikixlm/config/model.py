@@ -1,0 +1,77 @@
+"""The configuration as one typed model; it holds no defaults, which stand in `config.yaml` beside the Snakefile."""
+
+import json
+
+from pydantic import Field, model_validator
+
+from wikixlm import languages
+from wikixlm.config.data import Binarize, Bpe, Corpora, Dumps, Extract, Split, Tokenize
+from wikixlm.config.fields import Language, Section
+from wikixlm.config.training import Evaluate, Train
+
+# Keys that say only where and how to run: a change of them re-runs nothing.
+OPERATIONAL = frozenset(
+    {
+        "dumps.mirrors",
+        "dumps.contact",
+        "dumps.transfer_partition",
+        "binarize.workers",
+        "keep_intermediate",
+        *(f"train.{key}" for key in Train.OPERATIONAL),
+    }
+)
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    languages: list[Language] = Field(min_length=1, description="Wikipedia language codes; their order gives the ids")
+    dumps: Dumps
+    corpora: Corpora
+    extract: Extract
+    split: Split
+    tokenize: Tokenize
+    bpe: Bpe
+    binarize: Binarize
+    train: Train
+    evaluate: Evaluate
+    keep_intermediate: bool = Field(description="keep the shards under work/ that are otherwise temporary")
+
+    @model_validator(mode="after")
+    def _one_source_per_language(self) -> "Config":
+        by_wiki: dict[str, str] = {}
+        for lang in self.languages:
+            other = by_wiki.setdefault(languages.wiki(lang).dbname, lang)
+            if other is not lang or self.languages.count(lang) > 1:
+                same = lang if other == lang else f"{other} and {lang} (the same Wikipedia)"
+                raise ValueError(f"languages: {same}: each language stands once")
+        both = sorted(set(self.dumps.local) & set(self.corpora.local))
+        if both:
+            raise ValueError(f"dumps.local and corpora.local both name {', '.join(both)}; a language has one source")
+        return self
+
+    def shards(self, lang: str) -> list[str]:
+        """Names of a language's shards, `k-of-n` with k from 0: a changed number never mixes with old files."""
+        count = self.extract.shards_per_language.get(lang, self.extract.shards)
+        return [f"{k:05d}-of-{count:05d}" for k in range(count)]
+
+    def held_out_lines(self, lang: str) -> tuple[int, int]:
+        """Lines that valid and test of a language should have."""
+        valid = self.split.valid_per_language.get(lang, self.split.valid)
+        return valid, self.split.test_per_language.get(lang, self.split.test)
+
+    def namespaces(self, lang: str) -> list[int]:
+        """The namespaces of a language that count as text."""
+        return self.extract.namespaces_per_language.get(lang, self.extract.namespaces)
+
+    def shaping(self) -> str:
+        """The configuration without its operational keys, as JSON."""
+        content = self.model_dump(mode="json")
+        for name in OPERATIONAL:
+            section, _, key = name.rpartition(".")
+            (content[section] if section else content).pop(key)
+        return json.dumps(content, ensure_ascii=False)
+
+    def downloaded(self) -> list[str]:
+        """The languages whose dump comes from Wikimedia."""
+        return [lang for lang in self.languages if lang not in self.dumps.local and lang not in self.corpora.local]

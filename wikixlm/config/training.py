@@ -1,0 +1,101 @@
+"""The sections of the configuration on the model: training and evaluation."""
+
+import typing
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wikixlm.config.fields import File, Fraction, Natural, Positive, Section
+
+
+class Train(Section):
+    """fairseq-train."""
+
+    recipe: Literal["wikixlm", "tutorial"] = Field(description="`tutorial`: fairseq's stock classes and flags")
+    arch: str = Field(description="fairseq architecture")
+    encoder_layers: Positive | None = Field(description="overrides the architecture's number of layers")
+    encoder_embed_dim: Positive | None = Field(description="overrides the architecture's width")
+    encoder_ffn_embed_dim: Positive | None = Field(description="overrides the feed-forward width")
+    encoder_attention_heads: Positive | None = Field(description="overrides the number of attention heads")
+    encoder_normalize_before: bool = Field(
+        description="LayerNorm on the embeddings, as in XLM's own code; needed for the export to Hugging Face"
+    )
+    max_update: Positive = Field(description="updates to train; raising it alone goes on from the last checkpoint")
+    max_tokens: Positive = Field(description="tokens per batch and GPU")
+    tokens_per_sample: Annotated[int, Field(ge=8, strict=True)] = Field(description="tokens per block of text")
+    update_freq: Positive = Field(description="batches accumulated per update")
+    lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate")
+    warmup_updates: Natural = Field(description="updates of linear warm-up from a hundredth of lr")
+    dropout: Fraction = Field(description="dropout")
+    attention_dropout: Fraction = Field(description="dropout on attention weights")
+    alpha: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="a language with n blocks is sampled in proportion to n^alpha (XLM: 0.7); recipe `wikixlm`"
+    )
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="share of tokens to predict in training (XLM: 0.15); evaluation always masks 0.15; recipe `wikixlm`"
+    )
+    lr_decay: Literal["linear", "inverse_sqrt", "none"] = Field(
+        description="after warm-up; `linear` ends near 0 at max_update; recipe `wikixlm`"
+    )
+    clip_norm: Annotated[float, Field(ge=0)] = Field(description="largest gradient norm, 0: any; recipe `wikixlm`")
+    position_scale: Annotated[float, Field(ge=0)] = Field(
+        description="position embeddings start as sinusoids of this amplitude, 0: random; recipe `wikixlm`"
+    )
+    attention_gain: Annotated[float, Field(ge=0)] = Field(
+        description="query and key weights start with deviation gain/√width, 0: 0.02 as BERT; recipe `wikixlm`"
+    )
+    compile: bool = Field(description="torch.compile on each layer; recipe `wikixlm`")
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        description="`auto`: fp32 on a CPU, bf16 or fp16 on a GPU"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(description="`auto` takes a GPU where there is one")
+    gpus: Positive = Field(description="GPUs per node")
+    nodes: Positive = Field(description="nodes of a cluster")
+    gpu_model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")] | None = Field(
+        description="the cluster's name of a kind of GPU, as `a100` in SLURM's `--gpus=a100:1`; `null`: any"
+    )
+    constraint: str | None = Field(description="features that the nodes must have, SLURM's `--constraint`")
+    save_interval_updates: Positive = Field(description="updates between checkpoints")
+    keep_checkpoints: Positive = Field(description="interval checkpoints kept besides best and last")
+    tensorboard: bool = Field(description="write TensorBoard's event files beside the checkpoints (needs tensorboard)")
+    init_from: File | None = Field(description="a model.pt to start from")
+    seed: Natural = Field(description="seeds initialisation, dropout, masks and order")
+    extra_args: list[str] = Field(description="appended last to fairseq-train's arguments, so they win")
+
+    OPERATIONAL: typing.ClassVar = frozenset(
+        {"device", "gpus", "nodes", "gpu_model", "constraint", "keep_checkpoints", "tensorboard"}
+    )
+
+    def settings(self) -> str:
+        """What shapes the trained weights, as JSON; keys that only say where and how to run stay out."""
+        return self.model_dump_json(exclude=set(self.OPERATIONAL))
+
+    def gpu_resources(self) -> dict[str, int | str]:
+        """Snakemake's resources for one GPU of the wanted kind; none where everything runs on the CPU."""
+        if self.device == "cpu":
+            return {}
+        return {"gpu": 1, **({"gpu_model": self.gpu_model} if self.gpu_model else {}), **self._node_features()}
+
+    def training_resources(self) -> dict[str, int | str]:
+        """Snakemake's resources for the nodes and GPUs of the training.
+
+        On several nodes GPUs are asked for per node (`gres`), and the job starts a process a node by itself: `mpi` has
+        the SLURM plugin leave that to the job, `tasks` and `tasks_per_gpu` make it one process a node.
+        """
+        wanted: dict[str, int | str] = {"nodes": self.nodes, **self._node_features()}
+        if self.nodes == 1:
+            return wanted if self.device == "cpu" else {**wanted, **self.gpu_resources(), "gpu": self.gpus}
+        wanted |= {"tasks": self.nodes, "mpi": "srun"}
+        if self.device != "cpu":
+            model = f"{self.gpu_model}:" if self.gpu_model else ""
+            wanted |= {"gres": f"gpu:{model}{self.gpus}", "tasks_per_gpu": 0}
+        return wanted
+
+    def _node_features(self) -> dict[str, int | str]:
+        return {"constraint": self.constraint} if self.constraint else {}
+
+
+class Evaluate(Section):
+    """Masked-token perplexity."""
+
+    seed: Natural = Field(description="seeds the masks")
