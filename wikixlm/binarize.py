@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wikixlm import console
+from wikixlm import console, lifetime
 from wikixlm.bpe import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, open_binary, work_folder, write_json
@@ -112,8 +112,8 @@ def preprocess(args: argparse.Namespace, folder: Path) -> Path:
 
 
 def _run(command: list[str]) -> int:
-    """Run a program to its end; end it as well where this process is told to stop."""
-    with subprocess.Popen(command) as process:
+    """Run a program of ours to its end; it ends as well where this process is told to stop, or killed."""
+    with subprocess.Popen(command, env=lifetime.environment()) as process:
         try:
             return process.wait()
         except BaseException:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from wikixlm import lifetime
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.interruption import STOPPED
-from wikixlm.fairseq_ext.run import DIE_WITH_PARENT, LOCK_HANDLE, USER_ERROR
+from wikixlm.fairseq_ext.run import LOCK_HANDLE, USER_ERROR
 from wikixlm.progress import Log
 from wikixlm.stopping import StopRequest
 
@@ -106,7 +107,7 @@ def run(arguments: list[str], workers: int, threads: int, lock_handle: int, log:
         UserError: it failed.
     """
     share = str(max(1, threads // workers))
-    environment = {**os.environ, DIE_WITH_PARENT: "1", LOCK_HANDLE: str(lock_handle)}
+    environment = {**lifetime.environment(), LOCK_HANDLE: str(lock_handle)}
     environment |= {"OMP_NUM_THREADS": share, "MKL_NUM_THREADS": share}
     process = stop.start(
         command(arguments, workers),

@@ -13,7 +13,6 @@ Answers are compared with what was fed, one by one and in order.
 """
 
 import contextlib
-import ctypes
 import json
 import logging
 import os
@@ -22,11 +21,12 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from wikixlm import lifetime
 from wikixlm.dump_reader import Page
 from wikixlm.errors import UserError
 
@@ -112,7 +112,7 @@ class Conversation:
         self._stall_seconds = stall_seconds
         self._outgoing = memoryview(b"")
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, preexec_fn=_dies_with(os.getpid())
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, preexec_fn=lifetime.tie()
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
@@ -234,20 +234,6 @@ def unescape(text: str) -> str:
 
 def _some(ids: list[str]) -> str:
     return ", ".join(ids[:20]) + (f" and {len(ids) - 20} more" if len(ids) > 20 else "")
-
-
-def _dies_with(parent: int) -> Callable[[], None] | None:
-    """For the child, before it runs the program: be killed when the parent is, even by SIGKILL (Linux)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def arrange() -> None:
-        prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return arrange
 
 
 def _widen(pipe: int) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +127,18 @@ def test_a_killed_stage_leaves_nothing_under_a_final_name_and_the_next_one_clear
     assert [path.name for path in (work / "out").iterdir()] == [".en.work"]
     main(command(work))
     assert {path.name for path in (work / "out").iterdir()} == FINAL
+
+
+def test_fairseq_preprocess_ends_with_a_killed_stage(work):
+    write_text(work, "train", 60_000)
+    with subprocess.Popen([sys.executable, "-m", "wikixlm", *command(work)]) as process:
+        while not list((work / "out").glob(".en.work/made/train*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+    end = time.monotonic() + 10
+    while running := [pid for pid in children if Path(f"/proc/{pid}/cmdline").exists()]:
+        assert time.monotonic() < end, running
+        time.sleep(0.02)
+    assert children

@@ -4,15 +4,14 @@
 """
 
 import contextlib
-import ctypes
 import functools
 import importlib
 import logging
 import os
 import re
-import signal
 import sys
 
+from wikixlm import lifetime
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import compat, interruption
 
@@ -21,11 +20,8 @@ COMMANDS = {
     "fairseq-train": "fairseq_cli.train",
     "fairseq-validate": "fairseq_cli.validate",
 }
-# Set in the environment by a parent whose end must be the end of this process too.
-DIE_WITH_PARENT = "WIKIXLM_DIE_WITH_PARENT"
 # The descriptor of the save directory's lock, which a trainer holds with its parent.
 LOCK_HANDLE = "WIKIXLM_LOCK_HANDLE"
-_PR_SET_PDEATHSIG = 1
 # Begins the log's line on an error that the user can mend.
 USER_ERROR = "error: "
 # What workers get, after a SIGTERM, to finish the update and save the checkpoint.
@@ -38,8 +34,7 @@ def main() -> None:
         sys.exit(f"usage: python -m wikixlm.fairseq_ext.run {{{','.join([*COMMANDS, 'torchrun'])}}} ARGUMENTS…")
     command = sys.argv.pop(1)
     sys.argv[0] = command
-    if DIE_WITH_PARENT in os.environ:
-        die_with_parent()
+    lifetime.follow_parent()
     if command == "torchrun":
         torchrun()
         return
@@ -85,19 +80,6 @@ def report(failure: UserError) -> int:
     """
     print(USER_ERROR + re.split(r"\bUserError: ", str(failure))[-1], flush=True)
     return 1
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when the one that started it ends, however it ends; nothing elsewhere.
-
-    A trainer whose `wikixlm train` was killed with SIGKILL would go on writing checkpoints beside its successor.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended just before
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def log_to_standard_output() -> None:
