@@ -14,46 +14,29 @@ from wikixlm.errors import UserError
 from wikixlm.files import read_json, sha256, write_json
 
 NAME = "wikixlm_fingerprint.json"
-# Training reads the training and the validation split; the latter steers the learning rate and the best checkpoint.
-SPLITS = ("train", "valid")
 
 Record = dict[str, Any]
 
 
-def data_files(data: Path, languages: list[str]) -> list[Path]:
-    """All files of the binarized data that a training reads.
-
-    Raises:
-        UserError: one of them is missing or empty.
-    """
-    names = ["dict.txt"]
-    names += [f"{split}.{language}.{kind}" for split in SPLITS for language in languages for kind in ("bin", "idx")]
-    paths = [data / name for name in names]
-    for path in paths:
-        if not path.is_file():
-            raise UserError(f"{path} is missing: run the binarize stage for all of {', '.join(languages)} first")
-        if path.stat().st_size == 0:
-            raise UserError(f"{path} is empty: there is nothing to train on")
-    return paths
-
-
-def record(files: list[Path], settings: dict[str, Any], arguments: list[str], earlier: Record | None) -> Record:
+def record(
+    files: dict[str, Path], settings: dict[str, Any], arguments: list[str], earlier: Record | None
+) -> Record:
     """What the training starts from.
 
     Args:
-        files: what is read, hashed by content.
+        files: what is read, by name, hashed by content.
         settings: the settings that shape the weights, by key.
         arguments: fairseq-train's arguments that shape the weights.
         earlier: a record whose hashes are taken over for files of the same size and modification time.
     """
     known = earlier["files"] if earlier else {}
-    return {"settings": settings, "arguments": arguments, "files": {path.name: _hash(path, known) for path in files}}
+    hashes = {name: _hash(path, known.get(name, {})) for name, path in files.items()}
+    return {"settings": settings, "arguments": arguments, "files": hashes}
 
 
-def _hash(path: Path, known: dict[str, Any]) -> dict[str, Any]:
+def _hash(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
     status = path.stat()
     stamp = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "path": str(path.resolve())}
-    entry = known.get(path.name, {})
     if all(entry.get(key) == value for key, value in stamp.items()):
         return {**stamp, "sha256": entry["sha256"]}
     return {**stamp, "sha256": sha256(path)}

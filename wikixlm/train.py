@@ -11,7 +11,7 @@ import os
 import shlex
 from pathlib import Path
 
-from wikixlm import checkpoints, console, device, fingerprint, progress, slurm, training_process
+from wikixlm import checkpoints, console, device, fingerprint, progress, slurm, training_data, training_process
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import USER_DIR, init_from
 from wikixlm.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
@@ -25,7 +25,12 @@ LARGE_BLOCK = 256
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of this stage."""
-    parser.add_argument("--data", type=Path, required=True, help="folder of the binarized data, with dict.txt")
+    parser.add_argument(
+        "--data",
+        type=training_data.folders,
+        required=True,
+        help="folder of the binarized data, with dict.txt; several, joined by colons, are read one an epoch, in turn",
+    )
     parser.add_argument("--languages", nargs="+", required=True, help="their order gives the languages' ids")
     parser.add_argument("--settings", required=True, help="JSON object: the section train of the configuration")
     parser.add_argument("--save-dir", type=Path, required=True, help="fairseq's checkpoints; kept between calls")
@@ -59,7 +64,7 @@ def main(args: argparse.Namespace) -> None:
     settings = parse_settings(args.settings)
     if args.nodes != 1:
         raise UserError(f"train.nodes is {args.nodes}; only training on one node works so far: set it to 1")
-    files = fingerprint.data_files(args.data, args.languages)
+    files = training_data.files(args.data, args.languages, everywhere=settings.recipe == "tutorial")
     chosen = device.choose(args.device, args.gpus)
     say_device(chosen, args.gpus)
     if settings.recipe == "tutorial" and settings.tokens_per_sample > LARGE_BLOCK:
@@ -75,8 +80,9 @@ def main(args: argparse.Namespace) -> None:
             arguments += running_arguments(args, settings)
             arguments += device_arguments(chosen, precision, args.gpus, RECIPES[settings.recipe])
             arguments += start_arguments(args, settings)
-            train(args, settings, [str(args.data), *arguments, *settings.extra_args], done, handle, stop)
-        symbols = init_from.dictionary_symbols(args.data / "dict.txt")
+            data = training_data.joined(args.data)
+            train(args, settings, [data, *arguments, *settings.extra_args], done, handle, stop)
+        symbols = init_from.dictionary_symbols(args.data[0] / "dict.txt")
         best = checkpoints.export(args.save_dir, args.output, symbols, args.languages)
     console.say(f"{args.output}: the checkpoint of update {best.updates:,}, the best in validation")
 
@@ -128,12 +134,12 @@ def start_arguments(args: argparse.Namespace, settings: TrainSettings) -> list[s
         return []
     start = args.save_dir / START
     positions = init_from.prepare(
-        Path(settings.init_from), args.data / "dict.txt", args.languages, start, settings.seed
+        Path(settings.init_from), args.data[0] / "dict.txt", args.languages, start, settings.seed
     )
     return ["--finetune-from-model", str(start), "--max-positions", str(positions)]
 
 
-def take_up(save_dir: Path, files: list[Path], settings: TrainSettings, languages: list[str]) -> int:
+def take_up(save_dir: Path, files: dict[str, Path], settings: TrainSettings, languages: list[str]) -> int:
     """Make `save_dir` the one of this training, and give the updates that it has behind it.
 
     Raises:
@@ -141,7 +147,7 @@ def take_up(save_dir: Path, files: list[Path], settings: TrainSettings, language
     """
     shape = settings_as_dict(settings)
     if model := shape.pop("init_from"):
-        files = [*files, Path(model)]
+        files = {**files, Path(model).name: Path(model)}
     # Where the extension lies changes no weight: a checkout may be moved.
     arguments = [
         USER_DIR.name if word == str(USER_DIR) else word

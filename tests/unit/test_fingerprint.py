@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from wikixlm import fingerprint
+from wikixlm import fingerprint, training_data
 from wikixlm.errors import UserError
 
 SETTINGS = {"lr": 0.1, "seed": 0}
@@ -19,7 +19,7 @@ def data(tmp_path):
 
 
 def record(data, settings=SETTINGS, arguments=ARGUMENTS, earlier=None):
-    return fingerprint.record(fingerprint.data_files(data, ["en"]), settings, arguments, earlier)
+    return fingerprint.record(training_data.files([data], ["en"]), settings, arguments, earlier)
 
 
 def test_the_same_start_differs_in_nothing(data):
@@ -83,6 +83,6 @@ def test_a_missing_or_damaged_record_is_none(tmp_path, content):
 def test_missing_and_empty_data_are_errors_that_name_the_file(data):
     (data / "valid.en.bin").write_bytes(b"")
     with pytest.raises(UserError, match=r"valid\.en\.bin is empty"):
-        fingerprint.data_files(data, ["en"])
+        training_data.files([data], ["en"])
     with pytest.raises(UserError, match=r"train\.bg\.bin is missing"):
-        fingerprint.data_files(data, ["en", "bg"])
+        training_data.files([data], ["en", "bg"])

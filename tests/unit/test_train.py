@@ -12,7 +12,7 @@ import fairseq_factory as factory
 import pytest
 import torch
 
-from wikixlm import checkpoints, train, training_process
+from wikixlm import checkpoints, train, training_data, training_process
 from wikixlm.errors import UserError
 from wikixlm.training_process import lock
 
@@ -130,10 +130,8 @@ def parse(words):
     return parser.parse_args(words[1:])
 
 
-def files(data: Path) -> list[Path]:
-    from wikixlm import fingerprint
-
-    return fingerprint.data_files(data, LANGUAGES)
+def files(data: Path) -> dict[str, Path]:
+    return training_data.files([data], LANGUAGES)
 
 
 @pytest.mark.parametrize("damage", ["torn", "zero bytes", "missing"])
