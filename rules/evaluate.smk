@@ -28,7 +28,8 @@ rule evaluate_mlm:
     params:
         languages=cfg.languages,
         seed=cfg.evaluate.seed,
+        pseudo=cfg.evaluate.pseudo_lines,
     shell:
-        "wikixlm evaluate --log {log:q} --model {input.model:q} --data $(dirname {input.dictionary:q})"
+        "wikixlm evaluate --log {log:q} --checkpoint {input.model:q} --data $(dirname {input.dictionary:q})"
         " --languages {params.languages} --splits valid test --seed {params.seed} --device {resources.device}"
-        " --threads {threads} --output {output:q}"
+        " --threads {threads} --pseudo {params.pseudo} --output {output:q}"

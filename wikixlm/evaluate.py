@@ -1,198 +1,192 @@
 """Masked-token loss, perplexity and accuracy of a model in each language, beside the unigram baseline.
 
-Every block of a split is scored once, with masks that depend on --seed and the block's number alone: 15 % of its tokens
+What is scored: a checkpoint, or the exported Hugging Face directory. On what: the splits of the binarized data, or raw
+text files, which go through the pipeline's own steps first. The figures are the same whichever way a text comes in.
+
+Every block of a text is scored once, with masks that depend on --seed and the block's number alone: 15 % of its tokens
 must be predicted; of these the model sees <mask> for 80 %, a random symbol for 10 %, the token itself for 10 %, as in
 training. (XLM's own evaluation puts <mask> in place of all; its figures are a little different.)
 
 The table: `tokens` masked tokens scored; `loss` their mean cross-entropy in nats; `perplexity` e to the loss;
 `accuracy` the share where the most probable symbol is the right one; `unigram` the perplexity, on the same masked
 tokens, of the language's own training unigrams, add-one smoothed over the vocabulary: a model that does not get well
-below it has learned nothing from context. The row `mean` of a split is the arithmetic mean of each column over the
-languages, as in XLM: the mean of perplexities, not the perplexity of the mean loss.
+below it has learned nothing from context (nan without the training data).
+
+`bits_per_character` = loss / ln 2 * tokens of the text / characters of the text, for models with different
+vocabularies: a larger one has fewer tokens to predict, and each is harder. The tokens are all of the text's, line ends
+included; the characters are those of the tokenized text without BPE's joints, spaces and line ends included (an <unk>
+counts as one). Since a masked token is predicted from both sides, this is no compressed size, and not to be compared
+with a left-to-right model's.
+
+With --pseudo N, of the first N lines: `pseudo_perplexity` and `pseudo_bits_per_character` from their
+pseudo-log-likelihood (Salazar et al. 2020), each token masked in turn and predicted from the rest of its line.
+
+The row `mean` of a split is the arithmetic mean of each column over the languages, as in XLM: the mean of perplexities,
+not the perplexity of the mean loss.
 """
 
 import argparse
 import logging
 import math
 import os
-from dataclasses import dataclass
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm import checkpoints, console, device, unigram
+from wikixlm import console, device, training_data, unigram
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import USER_DIR, compat
-from wikixlm.fairseq_ext.batches import Batch, Symbols, held_out_batch
-from wikixlm.fairseq_ext.blocks import Blocks, prefix
-from wikixlm.fairseq_ext.masking import Masking
-from wikixlm.files import atomic_text
+from wikixlm.evaluation import figures, models, pseudo, steps, texts
+from wikixlm.evaluation.figures import Row
+from wikixlm.fairseq_ext.blocks import prefix
+from wikixlm.text.segmenters import JAPANESE
 
-HEADER = ("language", "split", "tokens", "loss", "perplexity", "accuracy", "unigram")
-# Beyond this loss e to it is no longer a number of use.
-_LARGEST_LOSS = 700.0
+# The split of a raw text file, in the table.
+TEXT = "text"
 
 
-@dataclass(frozen=True)
-class Row:
-    """The figures of one language and split; see the module's description."""
+class Text(NamedTuple):
+    """A binarized text to score: its language, its split, and its path without suffix."""
 
     language: str
     split: str
-    tokens: float
-    loss: float
-    perplexity: float
-    accuracy: float
-    unigram: float
+    path: Path
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A model ready to be scored.
-
-    Attributes:
-        network: fairseq's model, in evaluation mode, on `device`.
-        languages: its languages; their order gives their ids.
-        tokens_per_sample: positions of an example, the leading `</s>` included.
-        masking, symbols: of its dictionary.
-        vocabulary: symbols in its dictionary.
-    """
-
-    network: Any
-    device: str
-    languages: list[str]
-    tokens_per_sample: int
-    masking: Masking
-    symbols: Symbols
-    vocabulary: int
-
-
-def load_model(path: Path, data: Path, kind: str) -> Trained:
-    """Load a model of `wikixlm train` (or any checkpoint of it) for the dictionary in `data`.
-
-    Raises:
-        UserError: no such checkpoint, unreadable, or trained with another dictionary.
-    """
-    state = checkpoints.load(path)
-    if not (data / "dict.txt").is_file():
-        raise UserError(f"{data / 'dict.txt'} is missing: run the dictionary stage first")
-    compat.apply()
-    from fairseq import checkpoint_utils, utils
-
-    if state["cfg"]["common"]["user_dir"]:  # trained with our extension, wherever that was installed
-        utils.import_user_module(argparse.Namespace(user_dir=str(USER_DIR)))
-    try:
-        models, cfg, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], {"data": str(data)})
-    except (RuntimeError, KeyError) as failure:
-        raise UserError(f"{path} does not fit {data / 'dict.txt'}: {str(failure).splitlines()[-1]}") from failure
-    dictionary = task.target_dictionary
-    if state["task_state"].get("symbols", dictionary.symbols) != dictionary.symbols:
-        raise UserError(f"{path} was trained with another dictionary than {data / 'dict.txt'}")
-    return Trained(
-        network=models[0].float().to(kind).eval(),
-        device=kind,
-        languages=[code.strip() for code in cfg.task.monolingual_langs.split(",")],
-        tokens_per_sample=int(cfg.task.tokens_per_sample),
-        masking=Masking(dictionary.mask(), dictionary.nspecial, len(dictionary)),
-        symbols=Symbols(pad=dictionary.pad(), eos=dictionary.eos()),
-        vocabulary=len(dictionary),
-    )
-
-
-def score(
-    model: Trained, data: Path, split: str, language: str, baseline: npt.NDArray[np.float64], seed: int, max_tokens: int
-) -> Row:
-    """One language's figures on one split.
-
-    Args:
-        model: what to score.
-        data: folder of the binarized data.
-        split: `valid` or `test`.
-        language: one of the model's.
-        baseline: the language's unigram log-probabilities, [vocabulary].
-        seed: of the masks.
-        max_tokens: tokens in a batch; changes speed and memory, not the figures.
-    """
-    import torch
-
-    blocks = Blocks(prefix(data, split, language), model.tokens_per_sample - 1)
-    number = model.languages.index(language)
-    size = max(1, max_tokens // model.tokens_per_sample)
-    tokens, correct, loss, unigram_loss = 0, 0, 0.0, 0.0
-    for start in range(0, len(blocks), size):
-        numbers = np.arange(start, min(start + size, len(blocks)), dtype=np.int64)
-        batch = held_out_batch(blocks, numbers, number, model.masking, seed, model.symbols)
-        target = batch["target"]
-        with torch.inference_mode():
-            logits, _ = model.network(**_moved(batch["net_input"], model.device))
-            aim = target.to(model.device)
-            losses = torch.nn.functional.cross_entropy(logits.float(), aim, reduction="none")
-            loss += float(losses.double().sum())
-            correct += int((logits.argmax(dim=-1) == aim).sum())
-        tokens += len(target)
-        unigram_loss -= float(baseline[target.numpy()].sum())
-    return Row(
-        language, split, tokens, loss / tokens, _perplexity(loss / tokens), correct / tokens,
-        _perplexity(unigram_loss / tokens),
-    )  # fmt: skip
-
-
-def _moved(values: Batch, kind: str) -> Batch:
-    return {name: value.to(kind) if hasattr(value, "to") else value for name, value in values.items()}
-
-
-def _perplexity(loss: float) -> float:
-    return math.exp(min(loss, _LARGEST_LOSS))
-
-
-def mean(rows: list[Row]) -> Row:
-    """The row `mean` of one split's rows."""
-    columns = {name: sum(getattr(row, name) for row in rows) / len(rows) for name in HEADER[2:]}
-    return Row("mean", rows[0].split, **columns)
-
-
-def write_table(path: Path, rows: list[Row]) -> None:
-    """Write the table, tab-separated."""
-    with atomic_text(path) as stream:
-        print(*HEADER, sep="\t", file=stream)
-        for row in rows:
-            figures = f"{row.tokens:.0f}\t{row.loss:.6f}\t{row.perplexity:.4f}\t{row.accuracy:.6f}\t{row.unigram:.4f}"
-            print(row.language, row.split, figures, sep="\t", file=stream)
+def text_file(argument: str) -> tuple[str, Path]:
+    """The language and file of `en=file.txt`."""
+    language, separator, path = argument.partition("=")
+    if not (language and separator and path):
+        raise argparse.ArgumentTypeError(f"{argument!r}: expected LANGUAGE=FILE, as in en=file.txt")
+    return language, Path(path)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of this stage."""
-    parser.add_argument("--model", type=Path, required=True, help="model.pt, or any of fairseq's checkpoints")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the binarized data, with dict.txt")
-    parser.add_argument("--languages", nargs="+", required=True, help="languages to evaluate")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument(
+        "--checkpoint", "--model", type=Path, dest="checkpoint", help="model.pt, or any of fairseq's checkpoints"
+    )
+    model.add_argument("--export", type=Path, metavar="DIR", help="exported Hugging Face directory")
+    parser.add_argument(
+        "--data",
+        type=training_data.folders,
+        help="folder of the binarized data, with dict.txt (several: joined by colons); only --text does without",
+    )
+    parser.add_argument("--languages", nargs="+", help="languages to evaluate (default: all of the model's)")
     parser.add_argument("--splits", nargs="+", default=["valid", "test"], help="splits to evaluate")
+    parser.add_argument(
+        "--text",
+        nargs="+",
+        type=text_file,
+        metavar="LANGUAGE=FILE",
+        help="evaluate raw text instead of splits: one paragraph a line, tokenized and segmented here",
+    )
+    add_text_arguments(parser)
+    parser.add_argument("--pseudo", type=int, default=0, metavar="LINES", help="also score so many lines token by token")
     parser.add_argument("--seed", type=int, default=0, help="seed of the masks")
     parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads")
     parser.add_argument("--max-tokens", type=int, default=4096, help="tokens in a batch; changes speed and memory only")
-    parser.add_argument("--output", type=Path, required=True, help="the table, tab-separated")
+    parser.add_argument("--output", type=Path, help="the table, tab-separated (default: standard output)")
+
+
+def add_text_arguments(parser: argparse.ArgumentParser) -> None:
+    """How raw text is made into symbols: as the model's training text was."""
+    parser.add_argument("--codes", type=Path, help="with --text: BPE codes of the run (default: the export's own)")
+    parser.add_argument(
+        "--lowercase-and-remove-accent",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="with --text: as the run's tokenize.lowercase_and_remove_accent (default: as the export says, else yes)",
+    )
+    parser.add_argument("--japanese", choices=JAPANESE, help="with --text: as the run's tokenize.japanese")
+    parser.add_argument("--kytea-model", type=Path, help="with --text: KyTea's model.bin, as for `wikixlm tokenize`")
 
 
 def main(args: argparse.Namespace) -> None:
     """Score the model and write the table."""
+    if args.data is None and not args.text:
+        raise UserError("there is nothing to evaluate: give --data (a run's splits) or --text (raw text), or both")
+    chosen = device.choose(args.device)
+    logging.info("evaluating on %s (%s)", chosen.kind, chosen.reason)
+    model = load_model(args, chosen.kind)
+    with tempfile.TemporaryDirectory(prefix="wikixlm-") as folder:
+        rows = table(model, list(find_texts(args, model, Path(folder))), args)
+    if args.output:
+        figures.write_table(args.output, rows)
+    else:
+        figures.print_table(sys.stdout, rows)
+    for row in rows:
+        if row.language == "mean":
+            values = row.figures
+            against = "" if math.isnan(values["unigram"]) else f", unigram baseline {values['unigram']:,.1f}"
+            console.say(f"{row.split}: mean perplexity {values['perplexity']:,.1f}{against}")
+
+
+def load_model(args: argparse.Namespace, kind: str) -> models.Model:
+    """The model that the command line names, and a look at whether it knows the languages.
+
+    Raises:
+        UserError: it doesn't, or it can't be loaded.
+    """
     import torch
 
-    chosen = device.choose(args.device)
     torch.set_num_threads(max(1, args.threads))
-    logging.info("evaluating on %s (%s)", chosen.kind, chosen.reason)
-    model = load_model(args.model, args.data, chosen.kind)
-    if unknown := [language for language in args.languages if language not in model.languages]:
-        raise UserError(f"{args.model} was trained on {', '.join(model.languages)}, not on {', '.join(unknown)}")
-    scored: dict[str, list[Row]] = {split: [] for split in args.splits}
-    for language in args.languages:
-        baseline = unigram.log_probabilities(prefix(args.data, "train", language), model.vocabulary)
+    data = args.data[0] if args.data else None
+    if args.export:
+        model = models.from_export(args.export, data, kind)
+    else:
+        model = models.from_checkpoint(args.checkpoint, data, kind)
+    asked = [language for language, _ in args.text] if args.text else args.languages or []
+    if unknown := [language for language in asked if language not in model.languages]:
+        raise UserError(f"{model.name} was trained on {', '.join(model.languages)}, not on {', '.join(unknown)}")
+    if len(set(asked)) < len(asked):
+        raise UserError(f"a language is named twice: {', '.join(asked)}")
+    return model
+
+
+def find_texts(args: argparse.Namespace, model: models.Model, folder: Path) -> Iterator[Text]:
+    """The texts to score, split by split; raw ones are binarized into `folder`."""
+    if not args.text:
         for split in args.splits:
-            row = score(model, args.data, split, language, baseline, args.seed, args.max_tokens)
-            logging.info("%s", row)
-            scored[split].append(row)
-    write_table(args.output, [row for rows in scored.values() for row in [*rows, mean(rows)]])
-    for split, rows in scored.items():
-        averages = mean(rows)
-        console.say(f"{split}: mean perplexity {averages.perplexity:,.1f}, unigram baseline {averages.unigram:,.1f}")
+            for language in args.languages or model.languages:
+                yield Text(language, split, prefix(args.data[0], split, language))
+        return
+    how = steps.choose(args.export, args.codes, args.lowercase_and_remove_accent, args.japanese, args.kytea_model)
+    for language, source in args.text:
+        target = folder / language
+        texts.binarize_raw(source, target, how.tokenizer(language), how.merges, model.dictionary)
+        yield Text(language, TEXT, target)
+
+
+def table(model: models.Model, sources: list[Text], args: argparse.Namespace) -> list[Row]:
+    """A row for each text, and after each split's its mean."""
+    sizes = texts.characters(model.dictionary)
+    baselines: dict[str, npt.NDArray[np.float64] | None] = {}
+    by_split: dict[str, list[Row]] = {}
+    for language, split, path in sources:
+        if language not in baselines:
+            baselines[language] = baseline(args.data, language, len(model.dictionary))
+        size = texts.measure(path, sizes)
+        row = figures.score(model, path, language, size, baselines[language], args.seed, args.max_tokens)
+        if args.pseudo:
+            lines = texts.first_lines(path, args.pseudo)
+            row |= pseudo.score(model, lines, language, sizes, args.max_tokens)
+        logging.info("%s %s: %s, %s", language, split, size, row)
+        by_split.setdefault(split, []).append(Row(language, split, row))
+    return [row for rows in by_split.values() for row in [*rows, figures.mean(rows)]]
+
+
+def baseline(data: list[Path] | None, language: str, vocabulary: int) -> npt.NDArray[np.float64] | None:
+    """The unigram log-probabilities of a language's training text, [vocabulary]; None where there is none."""
+    if data is None:
+        return None
+    found = [prefix(folder, "train", language) for folder in data]
+    return unigram.log_probabilities(
+        [path for path in found if len(data) == 1 or path.with_name(f"{path.name}.idx").exists()], vocabulary
+    )

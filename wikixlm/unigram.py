@@ -1,6 +1,7 @@
 """The unigram baseline: what a model that has learned nothing but how often each symbol occurs would reach."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,20 @@ from wikixlm.fairseq_ext.blocks import Blocks
 _CHUNK = 1 << 20
 
 
-def log_probabilities(train: Path, vocabulary: int) -> npt.NDArray[np.float64]:
+def log_probabilities(train: Sequence[Path], vocabulary: int) -> npt.NDArray[np.float64]:
     """Natural logarithms of a language's unigram probabilities, add-one smoothed over the vocabulary.
 
     Args:
-        train: the binarized training text without its suffix; line ends count as symbols.
+        train: the binarized training text, in one file or several, without suffix; line ends count as symbols.
         vocabulary: symbols in the dictionary, V.
 
     Returns:
         log((count + 1) / (N + V)) for each id, [V], N being the tokens of the text.
     """
-    text = Blocks(train, _CHUNK)
     counts = np.zeros(vocabulary, dtype=np.int64)
-    for number in range(len(text)):
-        tokens, _ = text.read(np.array([number]), pad=0)
-        counts += np.bincount(tokens[0], minlength=vocabulary)
-    return np.log(counts + 1) - math.log(text.tokens + vocabulary)
+    for path in train:
+        text = Blocks(path, _CHUNK)
+        for number in range(len(text)):
+            tokens, _ = text.read(np.array([number]), pad=0)
+            counts += np.bincount(tokens[0], minlength=vocabulary)
+    return np.log(counts + 1) - math.log(counts.sum() + vocabulary)

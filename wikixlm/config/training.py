@@ -99,3 +99,6 @@ class Evaluate(Section):
     """Masked-token perplexity."""
 
     seed: Natural = Field(description="seeds the masks")
+    pseudo_lines: Natural = Field(
+        description="lines of each split whose pseudo-log-likelihood is also computed, each token masked in turn; slow"
+    )

@@ -1,0 +1,114 @@
+"""The text to be scored: a split of the binarized data, or a raw text file that the pipeline has never seen."""
+
+import logging
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from wikixlm import corpus
+from wikixlm.bpe import JOINT, SPECIALS, Merge, Segmenter
+from wikixlm.errors import UserError
+from wikixlm.fairseq_ext.blocks import Blocks
+from wikixlm.fairseq_ext.randomness import Integers
+from wikixlm.shards import shard_parts
+from wikixlm.text import LineTokenizer
+
+_CHUNK = 1 << 20
+_EOS = SPECIALS.index("</s>")
+_UNKNOWN = SPECIALS.index("<unk>")
+# fairseq's mmap index: magic, version, and the code of 32-bit integers (fairseq/data/indexed_dataset.py, 0.12.2)
+_INDEX = b"MMIDIDX\x00\x00" + struct.pack("<QB", 1, 4)
+
+
+def binarize_raw(
+    source: Path, target: Path, tokenizer: LineTokenizer, merges: Sequence[Merge], dictionary: Sequence[str]
+) -> None:
+    """Take raw text through the pipeline's steps, to the ids that it would give the same text.
+
+    Lines are read as the corpus stage reads them (any of its encodings and compressions; a paragraph a line),
+    tokenized, segmented, numbered, and closed by `</s>`; lines that have no token are left out.
+
+    Args:
+        source: the text.
+        target: where the binarized text goes: the path without `.bin` and `.idx`, to be read by `Blocks`.
+        tokenizer: of the text's language.
+        merges: the BPE codes.
+        dictionary: the symbols by id.
+
+    Raises:
+        UserError: the file is missing or damaged, or has no text.
+    """
+    ids = {symbol: number for number, symbol in enumerate(dictionary)}
+    segmenter = Segmenter(merges)
+    counts = corpus.Counts("", "", [str(source)])
+    lines = unknown = total = 0
+    with open(target.with_name(f"{target.name}.bin"), "wb") as stream:
+        for document in corpus.documents(shard_parts([source], 0, 1), counts):
+            tokens = tokenizer.tokenize(document.lines[0])
+            if not tokens:
+                continue
+            symbols = segmenter.segment(" ".join(tokens)).split(" ")
+            numbers = [ids.get(symbol, _UNKNOWN) for symbol in symbols]
+            lines, total, unknown = lines + 1, total + len(numbers), unknown + numbers.count(_UNKNOWN)
+            stream.write(np.array([*numbers, _EOS], dtype="<i4").tobytes())
+    target.with_name(f"{target.name}.idx").write_bytes(_INDEX + bytes(8))
+    logging.info("%s: %d of %d lines have text; %d tokens, %d unknown", source, lines, counts.lines_in, total, unknown)
+    if not lines:
+        raise UserError(f"{source}: no text in {counts.lines_in} lines")
+
+
+def characters(dictionary: Sequence[str]) -> npt.NDArray[np.int64]:
+    """How many characters of tokenized text each symbol stands for, [vocabulary].
+
+    A symbol that goes on (`low@@`) its own, one that ends a word its own and the space or line end behind it, `</s>`
+    none; of `<unk>` nobody knows: it counts as one character, which nearly always it is, and a space. Over a line they
+    add up to its length with its line end.
+    """
+    sizes = [len(symbol) - len(JOINT) if _goes_on(symbol) else len(symbol) + 1 for symbol in dictionary]
+    sizes[: len(SPECIALS)] = [0] * len(SPECIALS)
+    sizes[_UNKNOWN] = 2
+    return np.array(sizes, dtype=np.int64)
+
+
+def _goes_on(symbol: str) -> bool:
+    return symbol.endswith(JOINT) and symbol != JOINT
+
+
+@dataclass(frozen=True)
+class Size:
+    """A text's tokens, line ends included, and its characters, see `characters`."""
+
+    tokens: int
+    characters: int
+
+
+def measure(path: Path, sizes: npt.NDArray[np.int64]) -> Size:
+    """The size of a binarized text (path without suffix), given each symbol's characters, [vocabulary]."""
+    total = sum(int(sizes[tokens].sum()) for tokens in _running(path))
+    return Size(Blocks(path, _CHUNK).tokens, total)
+
+
+def first_lines(path: Path, count: int) -> list[Integers]:
+    """The first `count` lines of a binarized text (path without suffix), each with the `</s>` at its end."""
+    lines: list[Integers] = []
+    rest: list[Integers] = []
+    for tokens in _running(path):
+        *whole, last = np.split(tokens, np.flatnonzero(tokens == _EOS) + 1)
+        for line in whole:
+            lines.append(np.concatenate([*rest, line]))
+            rest = []
+            if len(lines) == count:
+                return lines
+        rest.append(last)
+    return lines
+
+
+def _running(path: Path) -> Iterator[Integers]:
+    """The running text in pieces, [tokens]."""
+    text = Blocks(path, _CHUNK)
+    for number in range(len(text)):
+        yield text.read(np.array([number]), pad=0)[0][0]
