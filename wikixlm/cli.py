@@ -35,6 +35,7 @@ STAGES = {
     "train": ("wikixlm.train", "train the masked language model with fairseq"),
     "evaluate": ("wikixlm.evaluate", "masked-token perplexity per language beside the unigram baseline"),
     "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
+    "export": ("wikixlm.export", "write the model as a Hugging Face directory for transformers"),
     "jobs": ("wikixlm.jobs", "what the jobs of a run took, against what was asked for"),
     "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
 }
