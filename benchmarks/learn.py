@@ -91,10 +91,11 @@ def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict
         return earlier
     command = [sys.executable, __file__, *settings]
     print(f"running {variant}, seed {seed} …", file=sys.stderr, flush=True)
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith(RESULT)]
     if done.returncode or not lines:
-        sys.exit(done.stdout[-2000:] + done.stderr[-2000:] + f"\n{variant}, seed {seed} failed")
+        sys.exit(done.stdout[-2000:] + f"\n{variant}, seed {seed} failed")
     result: dict[str, Any] = json.loads(lines[-1].removeprefix(RESULT))
     args.runs.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result))
@@ -200,6 +201,7 @@ def run_child(args: argparse.Namespace) -> dict[str, Any]:
         if update % args.every == 0 or update == args.updates:
             start = time.process_time()
             curve.append((update, held_out.perplexity(self.get_model(), self.device)))
+            print(f"update {update}: {curve[-1][1]:.1f}", file=sys.stderr, flush=True)
             measuring += time.process_time() - start
         return outcome
 

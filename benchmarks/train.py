@@ -134,7 +134,9 @@ def report(results: dict[str, dict[str, Any]], args: argparse.Namespace) -> None
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         settings = {key: str(value) for key, value in vars(args).items() if key not in ("data", "child", "output")}
-        args.output.write_text(json.dumps({"device": device, "settings": settings, "results": results}, indent=2))
+        command = " ".join(["python", *sys.argv])
+        record = {"command": command, "device": device, "settings": settings, "results": results}
+        args.output.write_text(json.dumps(record, indent=2) + "\n")
 
 
 # --- a child: one variant -------------------------------------------------------------------------------------------

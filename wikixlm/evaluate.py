@@ -26,6 +26,7 @@ not the perplexity of the mean loss.
 """
 
 import argparse
+import dataclasses
 import logging
 import math
 import os
@@ -87,7 +88,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="evaluate raw text instead of splits: one paragraph a line, tokenized and segmented here",
     )
     add_text_arguments(parser)
-    parser.add_argument("--pseudo", type=int, default=0, metavar="LINES", help="also score so many lines token by token")
+    parser.add_argument(
+        "--pseudo", type=int, default=0, metavar="LINES", help="also score so many lines token by token"
+    )
+    parser.add_argument(
+        "--tokens-per-sample",
+        type=int,
+        metavar="N",
+        help="cut the text into examples of so many tokens (default: as in training; an export: its positions)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the masks")
     parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads")
@@ -147,7 +156,13 @@ def load_model(args: argparse.Namespace, kind: str) -> models.Model:
         raise UserError(f"{model.name} was trained on {', '.join(model.languages)}, not on {', '.join(unknown)}")
     if len(set(asked)) < len(asked):
         raise UserError(f"a language is named twice: {', '.join(asked)}")
-    return model
+    if args.tokens_per_sample is None:
+        return model
+    if not 1 < args.tokens_per_sample <= model.positions:
+        raise UserError(
+            f"--tokens-per-sample {args.tokens_per_sample}: {model.name} takes 2 to {model.positions} tokens"
+        )
+    return dataclasses.replace(model, tokens_per_sample=args.tokens_per_sample)
 
 
 def find_texts(args: argparse.Namespace, model: models.Model, folder: Path) -> Iterator[Text]:

@@ -18,9 +18,7 @@ NAME = "wikixlm_fingerprint.json"
 Record = dict[str, Any]
 
 
-def record(
-    files: dict[str, Path], settings: dict[str, Any], arguments: list[str], earlier: Record | None
-) -> Record:
+def record(files: dict[str, Path], settings: dict[str, Any], arguments: list[str], earlier: Record | None) -> Record:
     """What the training starts from.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wikixlm import evaluate, tokenize, train
+from wikixlm import evaluate, export, tokenize, train
 from wikixlm.bpe import SPECIALS, Segmenter, read_codes
 from wikixlm.documents import Document
 from wikixlm.errors import UserError
@@ -131,13 +131,25 @@ def test_any_checkpoint_can_be_scored(run, reference):
 
 
 def test_the_exported_model_gives_the_same_figures(run, reference, tmp_path):
-    export = pytest.importorskip("wikixlm.export")
     folder = tmp_path / "export"
     words = ["export", "--model", str(run / "model.pt"), "--codes", str(run / "codes")]
     factory.call(export, [*words, "--vocabulary", str(run / "data" / "dict.txt"), "--output", str(folder)])
     splits = scored("--export", folder, "--data", run / "data", "--splits", "test", "--pseudo", 3)
     assert_same({(language, "text"): row for (language, _), row in splits.items()}, reference)
     assert_same(scored("--export", folder, "--text", *raw(run), "--pseudo", 3), reference, unigram=False)
+
+
+def test_examples_of_another_length(run, reference):
+    words = ["--checkpoint", run / "model.pt", "--data", run / "data", "--splits", "test", "--tokens-per-sample"]
+    assert scored(*words, 16) == {key: drop_pseudo(row) for key, row in reference.items()}
+    assert scored(*words, 8)["en", "test"]["loss"] != reference["en", "test"]["loss"]
+    for length in (1, 17):
+        with pytest.raises(UserError, match="takes 2 to 16 tokens"):
+            scored(*words, length)
+
+
+def drop_pseudo(row):
+    return {name: value for name, value in row.items() if not name.startswith("pseudo")}
 
 
 def test_bits_per_character_by_hand(run, reference):

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wikixlm import checkpoints
-from wikixlm.bpe import END, JOINT, SPECIALS
+from wikixlm import checkpoints, hf
+from wikixlm.bpe import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import USER_DIR, compat
 from wikixlm.fairseq_ext.batches import Batch, Symbols
 from wikixlm.fairseq_ext.init_from import dictionary_symbols
 from wikixlm.fairseq_ext.masking import Masking
+from wikixlm.hf.vocabulary import fairseq_symbol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,8 @@ class Model:
             [masked, vocabulary], on `device`.
         device: where it computes.
         languages: its languages; their order gives their ids.
-        tokens_per_sample: positions of an example, the leading `</s>` included.
+        tokens_per_sample: tokens of an example, the leading `</s>` included, as it was trained.
+        positions: the most that it can take.
         dictionary: its symbols in fairseq's style, special ones first; their places are their ids.
     """
 
@@ -42,6 +44,7 @@ class Model:
     device: str
     languages: Sequence[str]
     tokens_per_sample: int
+    positions: int
     dictionary: Sequence[str]
 
     @property
@@ -96,6 +99,7 @@ def from_checkpoint(path: Path, data: Path | None, device: str) -> Model:
         device=device,
         languages=[code.strip() for code in cfg.task.monolingual_langs.split(",")],
         tokens_per_sample=int(cfg.task.tokens_per_sample),
+        positions=int(network.max_positions()),
         dictionary=dictionary,
     )
 
@@ -123,17 +127,10 @@ def from_export(folder: Path, data: Path | None, device: str) -> Model:
     Raises:
         UserError: no such export, unreadable, or made with another dictionary; or transformers is missing.
     """
-    try:
-        import transformers
-    except ImportError as failure:
-        raise UserError(
-            f"--export needs transformers, which can't be imported ({failure}); pip install 'wikixlm[hf]'"
-        ) from failure
+    transformers = hf.quietly()
     names = exported_symbols(folder)
     if data is not None and names != dictionary_symbols(data / "dict.txt"):
         raise UserError(f"{folder} was made with another dictionary than {data / 'dict.txt'}")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     try:
         network: Any = transformers.BertForMaskedLM.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, RuntimeError) as failure:
@@ -148,6 +145,7 @@ def from_export(folder: Path, data: Path | None, device: str) -> Model:
         device=device,
         languages=sorted(languages, key=languages.__getitem__),
         tokens_per_sample=int(network.config.max_position_embeddings),
+        positions=int(network.config.max_position_embeddings),
         dictionary=names,
     )
 
@@ -175,11 +173,4 @@ def exported_symbols(folder: Path) -> list[str]:
         ids: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as failure:
         raise UserError(f"{folder} is not an exported model: cannot read {path} ({failure})") from failure
-    return [_fairseq_symbol(name) for name in sorted(ids, key=ids.__getitem__)]
-
-
-def _fairseq_symbol(name: str) -> str:
-    """XLMTokenizer marks the symbol that ends a word, `er</w>`, fairseq one that goes on, `low@@`."""
-    if name in SPECIALS:
-        return name
-    return name.removesuffix(END) if name.endswith(END) else name + JOINT
+    return [fairseq_symbol(name) for name in sorted(ids, key=ids.__getitem__)]

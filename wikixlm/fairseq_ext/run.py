@@ -49,6 +49,8 @@ def main() -> None:
         importlib.import_module(COMMANDS[command]).cli_main()
     except UserError as failure:
         sys.exit(report(failure))
+    finally:
+        compat.end_loading()
 
 
 def keep_the_lock_from_workers() -> None:
