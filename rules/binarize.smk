@@ -88,7 +88,7 @@ rule dictionary:
 
 
 rule data:
-    """Target: all up to the binarized data."""
+    """Target: all up to the binarized data, and how the text splits into symbols."""
     input:
         # Deleting resolved.yaml is how a user asks for a newer dump; only a target can ask for it again.
         dumps=expand("dumps/{lang}/resolved.yaml", lang=cfg.downloaded()),
@@ -96,3 +96,4 @@ rule data:
             "monolingual_data/fairseq_processed/{split}.{lang}.{extension}", split=SPLITS, extension=["bin", "idx"]
         ),
         dictionary="monolingual_data/fairseq_processed/dict.txt",
+        segmentation="evaluation/segmentation.tsv",

@@ -2,8 +2,15 @@
 
 Needs: work/tokenized/ and work/split/, or frozen codes (bpe.codes_file).
 Makes: monolingual_data/processed/: codes, and {train,valid,test}.{lang} with `@@ ` joints;
-       work/vocabulary/{lang}.zst, each language's symbol counts.
+       work/vocabulary/{lang}.zst, each language's symbol counts;
+       evaluation/segmentation.tsv: tokens per word, whole words, unknown characters.
 """
+
+
+# Not worth a place in a cluster's queue.
+localrules:
+    segmentation,
+
 
 if cfg.bpe.codes_file:
 
@@ -112,6 +119,7 @@ rule concatenate:
     output:
         text="monolingual_data/processed/train.{lang}",
         symbols="work/vocabulary/{lang}.zst",
+        counts="work/counts/concatenate/{lang}.json",
     log:
         "logs/concatenate/{lang}.log",
     benchmark:
@@ -121,3 +129,23 @@ rule concatenate:
     shell:
         "wikixlm concatenate --log {log:q} --inputs {input.text:q} --input-counts {input.counts:q} --split {input.split:q}"
         " --symbols {input.symbols:q} --output {output.text:q} --output-symbols {output.symbols:q}"
+        " --counts {output.counts:q}"
+
+
+rule segmentation:
+    """How each language's text splits into symbols."""
+    input:
+        train=every_language("work/counts/concatenate/{lang}.json"),
+        valid=every_language("work/counts/apply_bpe/{lang}/valid.json"),
+        test=every_language("work/counts/apply_bpe/{lang}/test.json"),
+    output:
+        "evaluation/segmentation.tsv",
+    log:
+        "logs/segmentation.log",
+    conda:
+        "../envs/data.yaml"
+    params:
+        languages=cfg.languages,
+    shell:
+        "wikixlm segmentation --log {log:q} --languages {params.languages} --train {input.train:q}"
+        " --valid {input.valid:q} --test {input.test:q} --output {output:q}"

@@ -15,6 +15,7 @@ from typing import Any
 from wikixlm.bpe import Segmenter, SplitStatistics, read_codes
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_binary, open_text, write_json
+from wikixlm.segmentation import with_shares
 from wikixlm.split import load_held_out, train_lines
 from wikixlm.vocabulary import write_symbols
 
@@ -44,7 +45,7 @@ def segment_file(lines: Iterator[str], segmenter: Segmenter, output: Path) -> tu
 
 def report(read: int, written: int, split: SplitStatistics) -> dict[str, Any]:
     """The counts that the stage writes."""
-    return {
+    counts = {
         "lines_in": read,
         "lines_out": written,
         "words": split.words,
@@ -53,10 +54,8 @@ def report(read: int, written: int, split: SplitStatistics) -> dict[str, Any]:
         "characters": split.characters,
         "unknown_characters": split.unknown_characters,
         "symbols": len(split.symbols),
-        "tokens_per_word": round(split.tokens / max(split.words, 1), 4),
-        "share_whole_words": round(split.whole_words / max(split.words, 1), 4),
-        "share_unknown_characters": round(split.unknown_characters / max(split.characters, 1), 6),
     }
+    return with_shares(counts)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

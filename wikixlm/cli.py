@@ -29,6 +29,7 @@ STAGES = {
     "learn-bpe": ("wikixlm.learn_bpe", "learn joint BPE codes from a sample of all languages"),
     "apply-bpe": ("wikixlm.apply_bpe", "segment one shard or one held-out split"),
     "concatenate": ("wikixlm.concatenate", "join the segmented shards of one language"),
+    "segmentation": ("wikixlm.segmentation", "tokens per word, unknown characters, whole words: a table of languages"),
     "vocabulary": ("wikixlm.vocabulary", "merge symbol counts into the joint vocabulary"),
     "binarize": ("wikixlm.binarize", "run fairseq-preprocess on one language"),
     "dictionary": ("wikixlm.dictionary", "check that all languages share one dictionary and write dict.txt"),

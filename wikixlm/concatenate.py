@@ -1,4 +1,4 @@
-"""Join the segmented shards of one language into one plain text file, and add up their symbol counts.
+"""Join the segmented shards of one language into one plain text file, and add up their counts.
 
 Every line that the BPE stage wrote must arrive: the lines are counted again here and compared with the shards' counts
 (--input-counts), and with what the split stage gave this part of the language (--split).
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_binary, open_binary, read_json, write_json
+from wikixlm.segmentation import add_up, read_counts
 from wikixlm.vocabulary import merge_symbols, write_symbols
 
 _BLOCK = 1 << 20
@@ -42,26 +43,20 @@ def join(inputs: list[Path], expected: list[int] | None, output: Path) -> int:
     return total
 
 
-def expected_lines(counts_files: list[Path], inputs: list[Path]) -> list[int]:
-    """The lines that `wikixlm apply-bpe` counted for each input."""
+def shard_counts(counts_files: list[Path], inputs: list[Path]) -> list[dict[str, int]]:
+    """What `wikixlm apply-bpe` counted for each input."""
     if len(counts_files) != len(inputs):
         raise UserError(
             f"{len(counts_files)} files of --input-counts for {len(inputs)} --inputs; one for each is expected"
         )
-    return [_number(path, "lines_out") for path in counts_files]
-
-
-def _number(path: Path, *keys: str) -> int:
-    value = read_json(path)
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(value, int):
-        raise UserError(f"{path} has no number {'.'.join(keys)}; delete it and run again")
-    return value
+    return [read_counts(path) for path in counts_files]
 
 
 def _check_total(output: Path, lines: int, split: Path, part: str) -> None:
-    expected = _number(split, "lines", part)
+    try:
+        expected = read_json(split)["lines"][part]
+    except (KeyError, TypeError) as failure:
+        raise UserError(f"{split} does not come from `wikixlm split` ({failure}); delete it and run again") from failure
     if lines != expected:
         raise UserError(f"{output} would have {lines} lines, but {split} gives {part} {expected}; run the shards again")
 
@@ -79,19 +74,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="plain text, one line a paragraph")
     parser.add_argument("--symbols", type=Path, nargs="+", metavar="FILE", help="symbol counts of the shards")
     parser.add_argument("--output-symbols", type=Path, help="where their sum goes")
-    parser.add_argument("--counts", type=Path, help="lines written (JSON)")
+    parser.add_argument("--counts", type=Path, help="where the sum of --input-counts goes (JSON)")
 
 
 def main(args: argparse.Namespace) -> None:
     """Run the stage."""
     if bool(args.symbols) != bool(args.output_symbols):
         raise UserError("--symbols and --output-symbols go together")
-    expected = expected_lines(args.input_counts, args.inputs) if args.input_counts else None
+    if args.counts and not args.input_counts:
+        raise UserError("--counts is the sum of --input-counts, which are missing")
+    counts = shard_counts(args.input_counts, args.inputs) if args.input_counts else None
+    expected = [each["lines_out"] for each in counts] if counts else None
     if args.split and expected is not None:
         _check_total(args.output, sum(expected), args.split, args.part)
     lines = join(args.inputs, expected, args.output)
     if args.symbols:
         write_symbols(args.output_symbols, merge_symbols(args.symbols))
     logging.info("%s: %d lines", args.output, lines)
-    if args.counts:
-        write_json(args.counts, {"lines_in": lines, "lines_out": lines})
+    if args.counts and counts:
+        write_json(args.counts, add_up(counts))

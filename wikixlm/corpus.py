@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wikixlm.documents import Document, write_document
+from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, write_json
 from wikixlm.shards import Part, add_shard_arguments, shard_name, shard_parts
@@ -27,18 +27,10 @@ BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-
 
 
 @dataclass
-class Counts:
-    """What became of the lines of a shard: lines_in = documents + empty; `characters` and `bytes` of documents."""
+class Counts(ShardCounts):
+    """What became of the lines of a shard: lines_in = documents + empty."""
 
-    language: str
-    shard: str
-    files: list[str]
     lines_in: int = 0
-    empty: int = 0
-    documents: int = 0
-    lines: int = 0
-    characters: int = 0
-    bytes: int = 0
 
 
 def line_id(line: str) -> str:
@@ -121,11 +113,9 @@ def documents(parts: list[Part], counts: Counts) -> Iterator[Document]:
             if not text:
                 counts.empty += 1
                 continue
-            counts.documents += 1
-            counts.lines += 1
-            counts.characters += len(text)
-            counts.bytes += len(text.encode())
-            yield Document(line_id(text), [text])
+            document = Document(line_id(text), [text])
+            counts.add(document)
+            yield document
 
 
 def _not_utf8(path: Path, offset: int, failure: UnicodeDecodeError) -> UserError:

@@ -6,6 +6,7 @@ corpus, the hash of the line), `lines` are paragraphs without line ends, none of
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -18,6 +19,27 @@ class Document(NamedTuple):
 
     id: str
     lines: list[str]
+
+
+@dataclass
+class ShardCounts:
+    """What a shard was made of and what it holds; `characters` and `bytes` (UTF-8) count lines without their ends."""
+
+    language: str
+    shard: str
+    files: list[str]
+    empty: int = 0
+    documents: int = 0
+    lines: int = 0
+    characters: int = 0
+    bytes: int = 0
+
+    def add(self, document: Document) -> None:
+        """Count a document."""
+        self.documents += 1
+        self.lines += len(document.lines)
+        self.characters += sum(map(len, document.lines))
+        self.bytes += sum(len(line.encode()) for line in document.lines)
 
 
 def write_document(stream: IO[str], document: Document) -> None:

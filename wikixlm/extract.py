@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import console
-from wikixlm.documents import Document, write_document
+from wikixlm.arrival import SKIPPED_SHARE
+from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.dump_reader import Page, Reader
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, read_json, write_json
@@ -26,31 +27,21 @@ from wikixlm.shards import add_shard_arguments, shard_name, shard_parts
 from wikixlm.wikiextractor import STALL_SECONDS, check_installed, extract_texts
 from wikixlm.wikitext import Wikitext
 
-# The share of articles that wikiextractor may fail on before the shard counts as failed.
-SKIPPED_SHARE = 0.001
 GIVE_UP_AFTER = 20
 
 
 @dataclass
-class Counts:
-    """What became of the pages of a shard. `characters` and `bytes` (UTF-8) count lines without their ends."""
+class Counts(ShardCounts):
+    """What became of the pages of a shard; `skipped` are the ids of those that wikiextractor failed on."""
 
-    language: str
-    shard: str
-    files: list[str]
     pages: int = 0
     redirects: int = 0
     other_namespaces: int = 0
     other_models: int = 0
     duplicates: int = 0
     articles: int = 0
-    documents: int = 0
-    empty: int = 0
     dropped_short: int = 0
     skipped: list[int] = field(default_factory=list)
-    lines: int = 0
-    characters: int = 0
-    bytes: int = 0
 
     def check(self) -> None:
         """Raise UserError if a page went missing."""
@@ -101,18 +92,14 @@ def documents(texts: Iterable[tuple[Page, str | None]], min_chars: int, counts: 
         if text is None:
             _skip(page, counts)
             continue
-        lines = [line for line in map(Wikitext.clean, text.split("\n")) if line]
-        characters = sum(map(len, lines))
-        if not lines:
+        document = Document(str(page.id), [line for line in map(Wikitext.clean, text.split("\n")) if line])
+        if not document.lines:
             counts.empty += 1
-        elif characters < min_chars:
+        elif sum(map(len, document.lines)) < min_chars:
             counts.dropped_short += 1
         else:
-            counts.documents += 1
-            counts.lines += len(lines)
-            counts.characters += characters
-            counts.bytes += sum(len(line.encode()) for line in lines)
-            yield Document(str(page.id), lines)
+            counts.add(document)
+            yield document
 
 
 def _skip(page: Page, counts: Counts) -> None:

@@ -1,14 +1,22 @@
 """Joining shards: every line arrives, and the lines are compared with what came before."""
 
+import json
 from collections import Counter
 
 import pytest
 
 from wikixlm.cli import main
 from wikixlm.files import atomic_text, write_json
+from wikixlm.segmentation import COUNTED
 from wikixlm.vocabulary import read_symbols, write_symbols
 
 SHARDS = ["a b\u2028c\n\nd\n", "", "e\x85f\rg\n"]
+
+
+def counts(lines, words=7):
+    """What apply-bpe would have counted in a shard of so many lines."""
+    numbers = (lines, lines, words, 2 * words, 3, 10 * words, 1)
+    return {**dict(zip(COUNTED, numbers, strict=True)), "symbols": 5, "tokens_per_word": 2.0}
 
 
 @pytest.fixture
@@ -16,7 +24,7 @@ def work(tmp_path):
     for number, text in enumerate(SHARDS):
         with atomic_text(tmp_path / f"{number}.zst") as stream:
             stream.write(text)
-        write_json(tmp_path / f"{number}.json", {"lines_out": text.count("\n")})
+        write_json(tmp_path / f"{number}.json", counts(text.count("\n")))
         write_symbols(tmp_path / f"{number}.symbols.zst", Counter(text.split()))
     write_json(tmp_path / "split.json", {"lines": {"train": 4}})
     return tmp_path
@@ -24,8 +32,8 @@ def work(tmp_path):
 
 def concatenate(work, *arguments):
     inputs = [work / f"{number}.zst" for number in range(3)]
-    counts = [work / f"{number}.json" for number in range(3)]
-    command = ["concatenate", "--inputs", *inputs, "--input-counts", *counts, "--output", work / "train.en", *arguments]
+    files = [work / f"{number}.json" for number in range(3)]
+    command = ["concatenate", "--inputs", *inputs, "--input-counts", *files, "--output", work / "train.en", *arguments]
     main([str(each) for each in command])
 
 
@@ -43,6 +51,15 @@ def test_shards_are_joined_in_order_with_their_symbols(work):
     concatenate(work, "--split", work / "split.json", "--symbols", *symbols, "--output-symbols", work / "symbols.zst")
     assert (work / "train.en").read_bytes() == "".join(SHARDS).encode()
     assert dict(read_symbols(work / "symbols.zst")) == Counter("".join(SHARDS).split())
+
+
+def test_the_shards_counts_are_added_up(work):
+    concatenate(work, "--counts", work / "sum.json")
+    assert json.loads((work / "sum.json").read_text()) == {
+        **{"lines_in": 4, "lines_out": 4, "words": 21, "tokens": 42, "whole_words": 9},
+        **{"characters": 210, "unknown_characters": 3},
+        **{"tokens_per_word": 2.0, "share_whole_words": 0.4286, "share_unknown_characters": 0.014286},
+    }
 
 
 def test_a_shard_that_lost_a_line_is_an_error(work, capfd):
@@ -64,13 +81,16 @@ def test_other_lines_than_the_split_has_is_an_error(work, capfd):
 
 
 def test_counts_of_another_kind_are_an_error(work, capfd):
-    write_json(work / "1.json", {"lines": 0})
-    assert "1.json has no number lines_out" in failing(capfd, work)
+    write_json(work / "1.json", {"lines_out": 0})
+    assert "1.json has no number lines_in" in failing(capfd, work)
+    write_json(work / "1.json", counts(0))
+    write_json(work / "split.json", {"documents": {}})
+    assert "split.json does not come from `wikixlm split`" in failing(capfd, work, "--split", work / "split.json")
 
 
 def test_a_language_without_text_is_an_error(work, capfd):
     for number in range(3):
         with atomic_text(work / f"{number}.zst"):
             pass
-        write_json(work / f"{number}.json", {"lines_out": 0})
+        write_json(work / f"{number}.json", counts(0, words=0))
     assert "train.en would be empty" in failing(capfd, work)

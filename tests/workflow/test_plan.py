@@ -111,6 +111,8 @@ def test_the_files_of_the_contract_are_there(finished):
     assert {tuple(row.split("\t")[:2]) for row in rows} == {
         (lang, split) for lang in ("en", "bg", "mean") for split in ("valid", "test")
     }
+    header, *rows = (run.directory / "evaluation" / "segmentation.tsv").read_text().splitlines()
+    assert len(rows) == 6 and header.startswith("language\tsplit\tlines\twords\ttokens\t")
     assert not list((run.directory / "work" / "extracted").rglob("*.zst")), "temporary shards are removed"
     assert len(list((run.directory / "work" / "tokenized").rglob("*.zst"))) == 4, "tokenized shards are kept"
 
