@@ -33,8 +33,8 @@ test: $(STAMP) ## run the tests (under 15 minutes on 2 cores)
 test-long: $(STAMP) ## run the tests that take longer: kill and resume
 	$(PYTEST) -m "slow and not slurm"
 
-test-slurm: $(STAMP) ## run the tests on a real SLURM of one node (needs slurmctld, slurmd, munge; as root)
-	$(BIN)/python -m pytest -m slurm  # one at a time: they share one cluster
+test-slurm: $(STAMP) ## run the tests on a real SLURM (needs slurmctld, slurmd, munge; as root)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm -n 8  # most of their time is SLURM's
 
 test-all: test test-long test-slurm ## run every test
 

@@ -62,8 +62,8 @@ rule binarize:
         "../envs/train.yaml"
     threads: cfg.binarize.workers
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        mem_mb=memory("binarize", cfg.binarize.workers),
+        runtime=minutes("binarize", cfg.binarize.workers),
     params:
         dataset_impl=cfg.binarize.dataset_impl,
     shell:

@@ -49,8 +49,8 @@ else:
             "../envs/data.yaml"
         threads: 8
         resources:
-            mem_mb=lambda wildcards, attempt: 8000 * attempt,
-            runtime=lambda wildcards, attempt: 720 * attempt,
+            mem_mb=memory("learn_bpe"),
+            runtime=minutes("learn_bpe"),
         params:
             codes=cfg.bpe.codes,
             alpha=cfg.bpe.alpha,
@@ -80,8 +80,8 @@ rule apply_bpe:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=memory("apply_bpe"),
+        runtime=minutes("apply_bpe"),
     shell:
         "wikixlm apply-bpe --log {log:q} --codes {input.codes:q} --tokenized {input.shard:q}"
         " --held-out {input.held_out:q}"
@@ -104,6 +104,9 @@ rule apply_bpe_held_out:
         split="valid|test",
     conda:
         "../envs/data.yaml"
+    resources:
+        mem_mb=memory("apply_bpe"),
+        runtime=minutes("apply_bpe"),
     shell:
         "wikixlm apply-bpe --log {log:q} --codes {input.codes:q} --lines {input.lines:q}"
         " --output {output.text:q} --counts {output.counts:q}"
@@ -126,6 +129,9 @@ rule concatenate:
         "logs/benchmarks/concatenate/{lang}.tsv"
     conda:
         "../envs/data.yaml"
+    resources:
+        mem_mb=memory("concatenate"),
+        runtime=minutes("concatenate"),
     shell:
         "wikixlm concatenate --log {log:q} --inputs {input.text:q} --input-counts {input.counts:q} --split {input.split:q}"
         " --symbols {input.symbols:q} --output {output.text:q} --output-symbols {output.symbols:q}"

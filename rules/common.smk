@@ -12,7 +12,7 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from wikixlm import console
+from wikixlm import console, needs
 from wikixlm.config import load_or_exit
 from wikixlm.packagepath import locate
 
@@ -53,6 +53,26 @@ def position(wildcards):
     """Which shard a job makes, of how many."""
     shard, shards = map(int, wildcards.shard.split("-of-"))
     return f"--shard {shard} --shards {shards}"
+
+
+def read_mb(wildcards, input):
+    """MB that a job reads."""
+    return input.size_mb
+
+
+def shard_mb(wildcards, input):
+    """MB of its source that a shard's job reads; the source may be a manifest beside the dump."""
+    return needs.source_megabytes(input) / len(cfg.shards(wildcards.lang))
+
+
+def memory(stage, workers=1, size=read_mb):
+    """A function for mem_mb: by what the job reads, and more with each attempt."""
+    return lambda wildcards, input, attempt: attempt * needs.memory(stage, size(wildcards, input), workers)
+
+
+def minutes(stage, workers=1, size=read_mb):
+    """A function for runtime, likewise."""
+    return lambda wildcards, input, attempt: attempt * needs.minutes(stage, size(wildcards, input), workers)
 
 
 def shards(pattern):

@@ -22,8 +22,8 @@ rule extract:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        mem_mb=memory("extract", size=shard_mb),
+        runtime=minutes("extract", size=shard_mb),
     params:
         source=lambda wildcards: "--dump" if wildcards.lang in cfg.dumps.local else "--manifest",
         position=position,
@@ -53,8 +53,8 @@ rule corpus:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=memory("corpus", size=shard_mb),
+        runtime=minutes("corpus", size=shard_mb),
     params:
         position=position,
     shell:

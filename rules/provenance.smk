@@ -23,7 +23,8 @@ rule provenance:
         "../envs/train.yaml"
     threads: 1
     resources:
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=memory("provenance"),
+        runtime=minutes("provenance"),
     params:
         configuration=cfg.shaping(),
         sources=[f"--source={lang}={path}" for lang in cfg.languages for path in sources(lang)],

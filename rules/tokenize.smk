@@ -21,8 +21,8 @@ rule tokenize:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=memory("tokenize"),
+        runtime=minutes("tokenize"),
     params:
         lowercase="" if cfg.tokenize.lowercase_and_remove_accent else "no-",
         japanese=lambda wildcards: (cfg.tokenize.japanese if wildcards.lang == "ja" else "kytea"),
@@ -51,8 +51,8 @@ rule split:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=memory("split"),
+        runtime=minutes("split"),
     params:
         valid=lambda wildcards: cfg.held_out_lines(wildcards.lang)[0],
         test=lambda wildcards: cfg.held_out_lines(wildcards.lang)[1],

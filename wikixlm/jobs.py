@@ -2,6 +2,7 @@
 
 Read from Snakemake's own logs (which jobs were sent, how often, with which resources) and its benchmarks (wall time,
 CPU time, peak memory), so it is the same on a cluster and on one machine, and needs no accounting of the scheduler's.
+Where SLURM's efficiency report is there, what that says stands below.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wikixlm import slurm_report
 from wikixlm.errors import UserError
 
 # A block of Snakemake's log: `rule NAME:` and its indented fields. In a group of jobs it is indented as a whole.
@@ -169,6 +171,21 @@ def table(rules: list[Rule]) -> str:
                 rule.suggestion(),
             ]
         )
+    return _aligned(rows)
+
+
+def slurm_table(kinds: list[slurm_report.Kind]) -> str:
+    """The table of what SLURM measured, for the terminal."""
+    rows = [["job", "jobs", "wall", "cpu", "memory", "asked", ""]]
+    for kind in kinds:
+        share = f"{kind.efficiency:.0%}" if kind.efficiency is not None else "-"
+        sizes = [f"{kind.peak:,.0f} MB", f"{kind.memory:,.0f} MB", ""]
+        rows.append([kind.name, str(len(kind.jobs)), _time(kind.seconds), share, *sizes])
+    return _aligned(rows)
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Rows under each other: the first and the last column to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -191,5 +208,7 @@ def main(args: argparse.Namespace) -> None:
     """Print the table."""
     rules = read(args.directory)
     print(table(rules))
+    if kinds := slurm_report.read(args.directory):
+        print(f"\nAs SLURM measured them, failed jobs and Snakemake inside them too:\n{slurm_table(kinds)}")
     if any(rule.suggestion() for rule in rules):
         print("\nSuggestions: --set-resources RULE:KEY=VALUE (threads: --set-threads RULE=N), or in the profile.")

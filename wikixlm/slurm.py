@@ -1,4 +1,4 @@
-"""What a training asks of SLURM about its own job: when it ends, and to be started again after that.
+"""What a training asks of SLURM about its own job: to start on every node, when it ends, to be started again.
 
 A pretraining takes weeks and a job gets a day, so a training is a chain: shortly before its job's time limit it saves,
 and puts the job back into the queue under the same number. To Snakemake that is one job that waits and runs, so no
@@ -44,21 +44,50 @@ def minutes_to_work() -> float | None:
     return max(0.0, left / 60 - min(MINUTES_BEFORE_LIMIT, PART_OF_LIMIT * left / 60))
 
 
-def go_on_later(message: str) -> None:
-    """In a SLURM job: put it back into the queue, and wait until SLURM ends this run of it.
+def on_every_node(nodes: int, threads: int) -> list[str]:
+    """The beginning of a command line that starts the rest of it once on each of this job's nodes.
 
-    Returns where there is no job, or where SLURM refuses (a job that was submitted with --no-requeue), with a warning.
+    The commands end together, and stay alive when SIGUSR1 reaches them before they listen to it.
+
+    Raises:
+        UserError: this is no SLURM job, or one with another number of nodes.
     """
     job = job_id()
     if job is None:
+        raise UserError(f"train.nodes is {nodes}; several nodes need a SLURM job: use profiles/slurm, or set it to 1")
+    given = _ask("squeue", "--noheader", "--jobs", job, "--format", "%D")
+    if given != str(nodes):
+        raise UserError(f"train.nodes is {nodes}, but SLURM job {job} has {given}: ask for as many (sbatch --nodes)")
+    step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", f"--cpus-per-task={threads}"]
+    step += ["--cpu-bind=none", "--mpi=none", "--input=none", "--kill-on-bad-exit=1"]
+    return [*step, "sh", "-c", "trap '' USR1; exec \"$@\"", "sh"]
+
+
+def go_on_later(message: str) -> None:
+    """In a SLURM job: put it back into the queue, and wait until SLURM ends this run of it.
+
+    Returns where there is no job; where it is ending already, because SLURM cancels it or puts it back itself (one that
+    is preempted with a time of grace still counts as running, and just ending would be its end); and, with a warning,
+    where SLURM refuses (a job that was submitted with --no-requeue).
+    """
+    job = job_id()
+    if job is None or _state(job) != "RUNNING":
         return
-    console.say(f"{message}; job {job} goes back into the queue")
+    console.say(f"job {job} goes back into the queue: {message}")
     try:
         _ask("scontrol", "requeue", job)
     except UserError as failure:
         console.warn(f"the job can't be requeued ({failure}), so going on spends one of Snakemake's retries")
         return
     time.sleep(SECONDS_TO_BE_ENDED)
+
+
+def _state(job: str) -> str:
+    """What squeue calls the job's state; empty without an answer."""
+    try:
+        return _ask("squeue", "--noheader", "--jobs", job, "--format", "%T")
+    except UserError:
+        return ""
 
 
 def _ask(*command: str) -> str:

@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the finished model, a fairseq checkpoint")
     parser.add_argument("--dataset-impl", choices=["mmap", "lazy"], default="mmap", help="format of the binarized data")
     parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
-    parser.add_argument("--gpus", type=int, default=1, help="workers: GPUs, or processes on a CPU")
-    parser.add_argument("--nodes", type=int, default=1, help="machines")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads over all workers")
+    parser.add_argument("--gpus", type=int, default=1, help="workers per machine: GPUs, or processes on a CPU")
+    parser.add_argument("--nodes", type=int, default=1, help="machines, all those of this SLURM job")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads per machine")
     parser.add_argument(
         "--keep-checkpoints", type=int, default=3, help="interval checkpoints kept besides best and last"
     )
@@ -60,13 +60,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Train, or go on training, and write the model."""
+    """Train, or go on training, and write the model; a SLURM job that is asked to end too early is started again."""
+    try:
+        train_and_export(args)
+    except Stopped as stopped:
+        slurm.go_on_later(str(stopped))  # which waits, and no longer holds the lock that the next one needs
+        raise
+
+
+def train_and_export(args: argparse.Namespace) -> None:
+    """Train, or go on training, and write the model.
+
+    Raises:
+        Stopped: it was asked to end early.
+        UserError: an argument does not fit, or the training failed or ended early of itself.
+    """
     settings = parse_settings(args.settings)
-    if args.nodes != 1:
-        raise UserError(f"train.nodes is {args.nodes}; only training on one node works so far: set it to 1")
+    launcher = training_process.launcher(args.gpus, args.nodes, args.threads)
     files = training_data.files(args.data, args.languages, everywhere=settings.recipe == "tutorial")
     chosen = device.choose(args.device, args.gpus)
-    say_device(chosen, args.gpus)
+    say_device(chosen, args.gpus, args.nodes)
     if settings.recipe == "tutorial" and settings.tokens_per_sample > LARGE_BLOCK:
         console.warn(
             f"train.tokens_per_sample {settings.tokens_per_sample} is above {LARGE_BLOCK}: with the tutorial's recipe "
@@ -78,10 +91,11 @@ def main(args: argparse.Namespace) -> None:
             precision = device.choose_precision(settings.precision, chosen, resumed_precision(args.save_dir))
             arguments = RECIPES[settings.recipe].arguments(settings, args.languages)
             arguments += running_arguments(args, settings)
-            arguments += device_arguments(chosen, precision, args.gpus, RECIPES[settings.recipe])
+            arguments += device_arguments(chosen, precision, args.gpus * args.nodes, RECIPES[settings.recipe])
             arguments += start_arguments(args, settings)
             data = training_data.joined(args.data)
-            train(args, settings, [data, *arguments, *settings.extra_args], done, handle, stop)
+            command = [*launcher, "fairseq-train", data, *arguments, *settings.extra_args]
+            train(args, settings, command, done, handle, stop)
         symbols = init_from.dictionary_symbols(args.data[0] / "dict.txt")
         best = checkpoints.export(args.save_dir, args.output, symbols, args.languages)
     console.say(f"{args.output}: the checkpoint of update {best.updates:,}, the best in validation")
@@ -94,9 +108,11 @@ def stop_request(minutes: float | None) -> StopRequest:
     return StopRequest(minutes)
 
 
-def say_device(chosen: device.Device, workers: int) -> None:
+def say_device(chosen: device.Device, workers: int, nodes: int) -> None:
     """Tell the user in the first lines where the training runs."""
     where = "the CPU" if chosen.kind == "cpu" else f"{workers} GPU{'s' if workers > 1 else ''}"
+    if nodes > 1:
+        where += f" of each of {nodes} nodes"
     console.say(f"training on {where}: {chosen.reason}")
 
 
@@ -203,7 +219,7 @@ def resumed_precision(save_dir: Path) -> str | None:
 def train(
     args: argparse.Namespace,
     settings: TrainSettings,
-    arguments: list[str],
+    command: list[str],
     done: int,
     lock_handle: int,
     stop: StopRequest,
@@ -214,17 +230,16 @@ def train(
         Stopped: it was asked to end early.
         UserError: it failed, or ended early of itself.
     """
-    logging.info("fairseq-train %s", shlex.join(arguments))
-    outcome = training_process.run(arguments, args.gpus, args.threads, lock_handle, log(args, settings, done), stop)
+    logging.info(shlex.join(command[command.index("fairseq-train") :]))
+    threads = max(1, args.threads // args.gpus)
+    outcome = training_process.run(command, threads, lock_handle, log(args, settings, done), stop)
     reached = checkpoints.prepare_resume(args.save_dir)
     if reached >= settings.max_update:
         return
     if outcome.stopped:
         by = stop.reason or "a signal to its processes"
-        where = f"training stopped at update {reached} of {settings.max_update} by {by}; checkpoint saved"
-        if stop.reason != "SIGTERM":  # with which SLURM ends a job for good
-            slurm.go_on_later(where)
-        raise Stopped(f"{where}: the same command goes on from there")
+        where = f"training stopped at update {reached} of {settings.max_update} by {by}"
+        raise Stopped(f"{where}; checkpoint saved, the same command goes on from there")
     reason = outcome.reason or "the log says why"
     raise UserError(f"training stopped at update {reached} of {settings.max_update}: {reason}")
 

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wikixlm import lifetime
+from wikixlm import lifetime, slurm
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.interruption import STOPPED
 from wikixlm.fairseq_ext.run import LOCK_HANDLE, USER_ERROR
@@ -77,12 +78,36 @@ def _acquire(handle: int) -> bool:
             time.sleep(0.1)
 
 
-def command(arguments: list[str], workers: int) -> list[str]:
-    """The command line of fairseq-train, under torchrun for more than one worker on this machine."""
-    launcher = [sys.executable, "-m", "wikixlm.fairseq_ext.run"]
-    if workers > 1:
-        launcher += ["torchrun", "--standalone", "--nproc-per-node", str(workers), "-m", "wikixlm.fairseq_ext.run"]
-    return [*launcher, "fairseq-train", *arguments]
+def launcher(workers: int, nodes: int, threads: int) -> list[str]:
+    """The beginning of a command line that runs one of fairseq's commands, in as many processes as there are workers.
+
+    For more than one that is torchrun, which on several nodes runs once on each. The workers meet at this machine, the
+    first of the job's nodes; each node learns from SLURM which it is (fairseq_ext.run).
+
+    Args:
+        workers: processes on each machine, one a GPU.
+        nodes: machines.
+        threads: CPU threads over all workers of a machine.
+
+    Raises:
+        UserError: this is no SLURM job with so many nodes.
+    """
+    python = [sys.executable, "-m", "wikixlm.fairseq_ext.run"]
+    if nodes > 1:
+        meeting = ["--nnodes", str(nodes), "--master-addr", socket.gethostname(), "--master-port", str(free_port())]
+        return [*slurm.on_every_node(nodes, threads), *python, *torchrun(workers, meeting)]
+    return [*python, *torchrun(workers, ["--standalone"])] if workers > 1 else python
+
+
+def torchrun(workers: int, meeting: list[str]) -> list[str]:
+    return ["torchrun", *meeting, "--nproc-per-node", str(workers), "-m", "wikixlm.fairseq_ext.run"]
+
+
+def free_port() -> int:
+    """A port that nobody listens at, on any of this machine's addresses."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
 
 
 class Outcome(NamedTuple):
@@ -92,13 +117,12 @@ class Outcome(NamedTuple):
     reason: str | None
 
 
-def run(arguments: list[str], workers: int, threads: int, lock_handle: int, log: Log, stop: StopRequest) -> Outcome:
+def run(command: list[str], threads: int, lock_handle: int, log: Log, stop: StopRequest) -> Outcome:
     """Run fairseq-train to its end; its output goes to this process's, which is the log.
 
     Args:
-        arguments: fairseq-train's.
-        workers: processes, one a GPU.
-        threads: CPU threads over all of them; results on a CPU depend on it in their last digits.
+        command: its command line, with what `launcher` gave.
+        threads: CPU threads of each worker; results on a CPU depend on it in their last digits.
         lock_handle: what `lock` gave.
         log: is fed each line of output.
         stop: what may ask it to end early.
@@ -106,11 +130,10 @@ def run(arguments: list[str], workers: int, threads: int, lock_handle: int, log:
     Raises:
         UserError: it failed.
     """
-    share = str(max(1, threads // workers))
     environment = {**lifetime.environment(), LOCK_HANDLE: str(lock_handle)}
-    environment |= {"OMP_NUM_THREADS": share, "MKL_NUM_THREADS": share}
+    environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     process = stop.start(
-        command(arguments, workers),
+        command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

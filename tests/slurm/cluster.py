@@ -1,9 +1,11 @@
-"""A single-node SLURM of its own: munge, slurmctld and slurmd as root, without systemd, cgroups or a database.
+"""A SLURM of its own: munge, slurmctld and five nodes as root on this machine, without systemd, cgroups or a database.
 
-It lies in a temporary folder, all but /etc/slurm/{slurm,gres}.conf: a job step finds its cluster nowhere else. A
-machine that has such files belongs to another cluster already, and is left alone.
+It lies in a temporary folder, all but /etc/slurm/{slurm,gres}.conf: a job step finds its cluster nowhere else. So there
+is one at a time, which all processes of a test run share. A machine that has such files belongs to another cluster
+already, and is left alone.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -14,11 +16,15 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 ETC = Path("/etc/slurm")
-LOCK = Path(tempfile.gettempdir()) / "wikixlm-test-slurm.lock"
+STATE = Path(tempfile.gettempdir()) / "wikixlm-test-slurm"
+# `one` is for everything; `two` and `three` for jobs of two nodes, `four` and `five` for jobs that are preempted.
+NODES = ("one", "two", "three", "four", "five")
 CORES = 16  # more than there are: SLURM counts them, the kernel shares them
 MEMORY = 64000
 
@@ -30,19 +36,18 @@ SLURM_CONF = (
     + """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ctld_port}
-SlurmdPort={slurmd_port}
+SlurmctldPort={ports[0]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket={state}/munge.socket
 CredType=cred/munge
 StateSaveLocation={state}/ctld
-SlurmdSpoolDir={state}/slurmd
+SlurmdSpoolDir={state}/%n
 SlurmctldPidFile={state}/slurmctld.pid
-SlurmdPidFile={state}/slurmd.pid
+SlurmdPidFile={state}/%n.pid
 SlurmctldLogFile={state}/slurmctld.log
-SlurmdLogFile={state}/slurmd.log
+SlurmdLogFile={state}/%n.log
 MpiDefault=none
 SwitchType=switch/none
 TaskPlugin=task/none
@@ -59,28 +64,38 @@ JobAcctGatherParams=OverMemoryKill,UsePss
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/filetxt
 JobCompLoc={state}/completed.txt
-KillWait=5
-MinJobAge=300
+KillWait=10
+MinJobAge=1200
 ReturnToService=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} Gres=gpu:fake:2 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=2-00:00:00 DefaultTime=00:10:00 OverSubscribe=NO State=UP
-PartitionName=gpus Nodes={host} Default=NO MaxTime=1-00:00:00 DefaultTime=00:10:00 State=UP
+{nodes}
+PartitionName=DEFAULT MaxTime=2-00:00:00 DefaultTime=00:10:00 State=UP
+PartitionName=main Nodes=one Default=YES
+PartitionName=gpus Nodes=one
+PartitionName=pairs Nodes=two,three
+PartitionName=spare Nodes=four PriorityTier=1
+PartitionName=grace Nodes=five PriorityTier=1 GraceTime=60
+PartitionName=urgent Nodes=four,five PriorityTier=2
 """
+)
+NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
+    " CPUs={cores} RealMemory={memory} Gres=gpu:fake:2"
 )
 GRES_CONF = (
     MARK
     + """
-NodeName={host} Name=gpu Type=fake File=/dev/null
-NodeName={host} Name=gpu Type=fake File=/dev/zero
+NodeName={names} Name=gpu Type=fake File=/dev/null
+NodeName={names} Name=gpu Type=fake File=/dev/zero
 """
 )
 
 
 def missing() -> str:
     """Why no cluster can be started here; nothing if one can."""
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    if absent := [name for name in PROGRAMS if shutil.which(name, path=path) is None]:
+    if absent := [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]:
         return f"{', '.join(absent)} not found: apt-get install slurmctld slurmd munge slurm-client"
     if os.geteuid() != 0:
         return "slurmctld and slurmd of a test cluster need root"
@@ -90,89 +105,133 @@ def missing() -> str:
     return ""
 
 
-def wait_for(condition, seconds: float, what: str) -> None:
+def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Return once `condition()` is true; fail after a time."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.1)
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def running_cluster() -> Iterator["Cluster"]:
+    """The cluster, which the first process to come starts and the last to leave stops.
+
+    What a killed test run has left behind, its daemons too, is cleared away by the next one.
+    """
+    cluster = Cluster()
+    names = (STATE.with_suffix(f".{what}") for what in ("turn", "users"))
+    turn, users = (name.open("w") for name in names)
+    with turn, users:
+        with locked(turn):
+            if lock_at_once(users):
+                cluster.stop()
+                cluster.start()
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield cluster
+        finally:
+            with locked(turn):
+                if lock_at_once(users):
+                    cluster.stop()
+                fcntl.flock(users, fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def locked(stream, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    fcntl.flock(stream, how)
+    try:
+        yield
+    finally:
+        fcntl.flock(stream, fcntl.LOCK_UN)
+
+
+def lock_at_once(stream) -> bool:
+    """Lock an open file for this process alone; whether nobody else held it."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Cluster:
-    """The running cluster; `stop` it."""
-
-    def __init__(self) -> None:
-        self.state = Path(tempfile.mkdtemp(prefix="slurm-"))
-        self.host = socket.gethostname().split(".")[0]
-        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
-        self._lock = LOCK.open("w")
+    """The daemons, by what lies in their folder."""
 
     def start(self) -> None:
-        """Start the daemons, and wait until the node is idle."""
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        ports = [free_port(), free_port()]
-        self.state.chmod(0o755)
-        for name in ("ctld", "slurmd"):
-            (self.state / name).mkdir()
-        key = self.state / "munge.key"
+        """Start the daemons, and wait until the nodes are idle."""
+        for name in ("ctld", *NODES):
+            (STATE / name).mkdir(parents=True)
+        STATE.chmod(0o755)
+        key = STATE / "munge.key"
         key.write_bytes(secrets.token_bytes(1024))
         key.chmod(0o400)
-        values = {"host": self.host, "state": self.state, "cores": CORES, "memory": MEMORY}
-        ETC.mkdir(exist_ok=True)
-        (ETC / "slurm.conf").write_text(SLURM_CONF.format(ctld_port=ports[0], slurmd_port=ports[1], **values))
-        (ETC / "gres.conf").write_text(GRES_CONF.format(**values))
-        files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "seed-file": "seed", "log-file": "log"}
-        self._spawn(
-            "munged", "--foreground", "--force", *(f"--{name}={self.state}/munge.{end}" for name, end in files.items())
+        ports = free_ports(1 + len(NODES))
+        values = {"host": socket.gethostname().split(".")[0], "cores": CORES, "memory": MEMORY}
+        nodes = "\n".join(
+            NODE.format(name=name, port=port, **values) for name, port in zip(NODES, ports[1:], strict=True)
         )
-        wait_for((self.state / "munge.socket").exists, 10, "munged")
+        ETC.mkdir(exist_ok=True)
+        (ETC / "slurm.conf").write_text(SLURM_CONF.format(state=STATE, ports=ports, nodes=nodes, **values))
+        (ETC / "gres.conf").write_text(GRES_CONF.format(names=",".join(NODES)))
+        files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "seed-file": "seed", "log-file": "log"}
+        run_daemon("munged", "--force", *(f"--{name}={STATE}/munge.{end}" for name, end in files.items()))
         self.start_controller()
-        self._spawn("slurmd", "-D", "-N", self.host)
-        wait_for(lambda: self.ask("sinfo", "-h", "-o", "%T").split()[:1] == ["idle"], 40, "an idle node")
+        for node in NODES:
+            self.start_node(node)
+        wait_for(lambda: self.node_states() == {"idle"}, 60, f"idle nodes: {self.ask('sinfo', '-N')}")
 
     def start_controller(self) -> None:
-        self._spawn("slurmctld", "-D")
+        run_daemon("slurmctld")
         wait_for(lambda: "is UP" in self.ask("scontrol", "ping"), 20, "slurmctld")
 
-    def stop_daemon(self, name: str, number: int = signal.SIGTERM) -> None:
-        process = self.daemons.pop(name)
-        process.send_signal(number)
+    def start_node(self, name: str) -> None:
+        run_daemon("slurmd", "-N", name)
+
+    def stop_daemon(self, name: str) -> None:
+        """End `munge`, `slurmctld` or a node's slurmd."""
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            pid = int((STATE / f"{name}.pid").read_text())
+            os.kill(pid, signal.SIGTERM)
+        except (OSError, ValueError):
+            return
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), 30, f"{name} to end")
+
+    def crash(self, node: str) -> None:
+        """End a node at once, with all that runs on it, and have the controller notice."""
+        pids = [int((STATE / f"{node}.pid").read_text()), *processes(SLURMD_NODENAME=node)]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+
+    def repair(self, node: str) -> None:
+        """Bring a node back after its crash."""
+        self.start_node(node)
+        self.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        wait_for(lambda: self.node_states(node) == {"idle"}, 30, f"{node} to be idle")
 
     def stop(self) -> None:
         """End all jobs and daemons, and leave the machine as it was."""
         try:
-            if "slurmctld" in self.daemons:
-                self.cancel_all()
-            for name in [name for name in ("slurmd", "slurmctld", "munged") if name in self.daemons]:
+            if STATE.exists() and "is UP" in self.ask("scontrol", "ping"):
+                self.ask("scancel", "--user=root")
+                wait_for(lambda: not self.ask("squeue", "-h").strip(), 60, "an empty queue")
+            for name in (*NODES, "slurmctld", "munge"):
                 self.stop_daemon(name)
         finally:
-            for name in ("slurm.conf", "gres.conf"):
-                (ETC / name).unlink(missing_ok=True)
-            shutil.rmtree(self.state, ignore_errors=True)
-            self._lock.close()
-
-    def _spawn(self, program: str, *arguments: str) -> None:
-        path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        assert path is not None
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
-        with (self.state / f"{program}.out").open("ab") as output:
-            self.daemons[program] = subprocess.Popen(
-                [path, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
-            )
+            if (ETC / "slurm.conf").exists() and not missing():
+                for name in ("slurm.conf", "gres.conf"):
+                    (ETC / name).unlink(missing_ok=True)
+            shutil.rmtree(STATE, ignore_errors=True)
 
     def ask(self, *command: str) -> str:
         """Standard output of one of SLURM's commands."""
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
 
-    def cancel_all(self) -> None:
-        """Empty the queue."""
-        self.ask("scancel", "--user=root")
-        wait_for(lambda: not self.ask("squeue", "-h").strip(), 60, "an empty queue")
+    def node_states(self, *names: str) -> set[str]:
+        """As sinfo calls them, of all nodes or some; an asterisk marks those that do not answer."""
+        return set(self.ask("sinfo", "-h", "-N", "-n", ",".join(names or NODES), "-o", "%T").split())
 
     def jobs(self) -> list[dict[str, str]]:
         """What the controller knows of every job of the last minutes, an entry a job, in order of their ids."""
@@ -189,13 +248,40 @@ class Cluster:
 
     def completed(self) -> list[dict[str, str]]:
         """SLURM's own file of completed jobs, an entry a line; a requeued job has an entry a run."""
-        path = self.state / "completed.txt"
+        path = STATE / "completed.txt"
         return (
             [dict(re.findall(r"(\w+)=(\S*)", line)) for line in path.read_text().splitlines()] if path.exists() else []
         )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def run_daemon(program: str, *arguments: str) -> None:
+    """Start a program that puts itself into the background."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")} | {"PATH": PATH}
+    with (STATE / f"{program}.out").open("ab") as output:
+        done = subprocess.run(
+            [program, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, check=False
+        )
+    assert done.returncode == 0, (STATE / f"{program}.out").read_text()
+
+
+def processes(*words: str, **environment: str) -> list[int]:
+    """The processes with these words in their command line and these variables in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_text().split("\0")
+            variables = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if set(words) <= set(command) and {f"{name}={value}" for name, value in environment.items()} <= set(variables):
+            found.append(int(entry.name))
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports that nobody listens at."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in sockets:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in sockets]

@@ -220,9 +220,11 @@ def test_a_training_can_start_from_a_model_with_fewer_languages(finished, data, 
     assert torch.allclose(new[name], old[name], atol=1e-6)
 
 
-def test_several_nodes_are_refused(data, tmp_path):
-    with pytest.raises(UserError, match="only training on one node"):
+def test_several_nodes_need_a_job_of_slurm(data, tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    with pytest.raises(UserError, match=r"train\.nodes is 2; several nodes need a SLURM job"):
         factory.call(train, factory.train_arguments(data, tmp_path, LANGUAGES, "--nodes", "2"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_long_blocks_warn_of_memory(data, tmp_path, capfd, no_waiting):

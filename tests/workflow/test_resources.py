@@ -1,4 +1,4 @@
-"""What the training and the evaluation ask of a cluster; the local executor takes the same workflow as it is."""
+"""What jobs ask of a cluster; the local executor takes the same workflow as it is."""
 
 import re
 
@@ -7,10 +7,9 @@ import pytest
 GPUS = {"device": "auto", "gpus": 2, "gpu_model": "a100", "constraint": "nvlink"}
 
 
-def resources(workflow, rule: str, **train: object) -> dict[str, str]:
-    """The resources of a rule's job as a dry run prints them."""
-    workflow.configure(train=train)
-    done = workflow("--dry-run", "evaluate_mlm")
+def resources(workflow, rule: str, *arguments: str) -> dict[str, str]:
+    """The resources of a rule's first job as a run prints them."""
+    done = workflow(*arguments)
     assert done.returncode == 0, done.stdout
     block = re.search(rf"rule {rule}:\n(?: {{4}}.*\n)*? {{4}}resources: (.*)\n", done.stdout)
     assert block, done.stdout
@@ -39,5 +38,26 @@ ALL = {"gpu", "gpu_model", "constraint", "nodes", "gres", "mpi", "tasks", "tasks
     ],
 )
 def test_what_a_job_asks_for(workflow, rule, train, expected):
-    found = resources(workflow, rule, **train)
+    workflow.configure(train=train)
+    found = resources(workflow, rule, "--dry-run", "evaluate_mlm")
     assert {key: value for key, value in found.items() if key in ALL} == expected
+
+
+def test_a_shard_of_a_large_source_gets_the_time_and_runs_here_as_well(workflow):
+    shard = "work/extracted/en/00000-of-00002.jsonl.zst"
+    text = workflow.directory / "en.txt"
+    workflow.configure(languages=["en"], corpora={"local": {"en": [text.name]}}, extract={"shards": 2})
+    with text.open("wb") as stream:
+        stream.truncate(5_000_000_000)
+    asked = resources(workflow, "corpus", "--dry-run", shard)
+    assert (asked["mem_mb"], asked["runtime"]) == ("1000", "530")
+    text.write_text("A line of text.\n" * 100)
+    asked = resources(workflow, "corpus", shard)
+    assert (asked["mem_mb"], asked["runtime"]) == ("1000", "31")
+    assert (workflow.directory / shard).is_file()
+
+
+def test_what_depends_on_a_dump_that_is_still_to_come_is_told_later(workflow):
+    workflow.configure(languages=["en"], dumps={"contact": "someone@example.org"})
+    asked = resources(workflow, "extract", "--dry-run", "data")
+    assert (asked["mem_mb"], asked["runtime"]) == ("<TBD>", "<TBD>")

@@ -1,6 +1,7 @@
 """fairseq's own commands with `compat` applied: `python -m wikixlm.fairseq_ext.run fairseq-train ARGUMENTS…`.
 
-`torchrun` runs several of them: `… run torchrun --nproc-per-node 2 -m wikixlm.fairseq_ext.run fairseq-train …`.
+`torchrun` runs several of them: `… run torchrun --nproc-per-node 2 -m wikixlm.fairseq_ext.run fairseq-train …`;
+on several nodes SLURM runs that once on each.
 """
 
 import contextlib
@@ -22,6 +23,8 @@ COMMANDS = {
 }
 # The descriptor of the save directory's lock, which a trainer holds with its parent.
 LOCK_HANDLE = "WIKIXLM_LOCK_HANDLE"
+# SLURM's number of the node, counted from 0 within the step that started this process; also set without several nodes.
+NODE_OF_STEP = "SLURM_NODEID"
 # Begins the log's line on an error that the user can mend.
 USER_ERROR = "error: "
 # What workers get, after a SIGTERM, to finish the update and save the checkpoint.
@@ -61,16 +64,19 @@ def keep_the_lock_from_workers() -> None:
 
 
 def _close(handle: int) -> None:
-    with contextlib.suppress(OSError):  # not open: torchrun's workers don't inherit it
+    with contextlib.suppress(OSError):
         os.close(handle)
 
 
 def torchrun() -> None:
-    """Start the workers and wait for them.
+    """Start the workers of this node and wait for them.
 
     torchrun itself passes SIGTERM on; it gives them time before it kills them.
     """
     interruption.pass_on_to_workers()
+    os.environ.pop(LOCK_HANDLE, None)  # workers don't inherit the descriptor
+    if NODE_OF_STEP in os.environ:
+        os.environ["PET_NODE_RANK"] = os.environ[NODE_OF_STEP]  # torchrun's --node-rank
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_SAVE))
     importlib.import_module("torch.distributed.run").main()
 

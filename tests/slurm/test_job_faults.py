@@ -1,0 +1,117 @@
+"""What goes wrong with a job, or with snakemake, and what becomes of the run."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import wait_for
+
+# One job of two rules: `corpus` and `tokenize` of one shard.
+TARGET = "work/tokenized/en/00000-of-00001.jsonl.zst"
+
+
+@pytest.fixture
+def run(run):
+    """A run of one shard."""
+    run.small(extract={"shards": 1})
+    return run
+
+
+def test_a_hanging_job_meets_its_time_limit_and_is_sent_again(run):
+    call = run.start(TARGET, "--set-resources", "corpus:runtime=attempt", "tokenize:runtime=0")
+    wait_for(lambda: run.stage("wikixlm", "corpus"), 180, "the stage to run")
+    os.kill(run.stage("wikixlm", "corpus")[0], signal.SIGSTOP)
+    call.wait()
+    assert call.status == 0, call.text
+    assert call.states() == ["TIMEOUT", "COMPLETED"]
+    assert [job["TimeLimit"] for job in call.jobs()] == ["00:01:00", "00:02:00"]
+
+
+def test_a_job_out_of_memory_is_sent_again_with_more(run):
+    call = run.run(TARGET, "--set-resources", "corpus:mem_mb=40*attempt**4", "tokenize:mem_mb=40*attempt**4")
+    assert call.status == 0, call.text
+    assert call.states()[0] != "COMPLETED"
+    assert call.states()[-1] == "COMPLETED"
+    memory = [int(job["MinMemoryNode"].removesuffix("M")) for job in call.jobs()]
+    assert memory == [40, 640, 3240][: len(memory)]
+    assert (run.directory / TARGET).is_file()
+
+
+def test_a_cancelled_job_is_sent_again(run):
+    call = run.start(TARGET)
+    run.cluster.ask("scancel", call.wait_for_job("shards")["JobId"])
+    call.wait()
+    assert call.status == 0, call.text
+    assert call.states() == ["CANCELLED", "COMPLETED"]
+
+
+def test_a_failing_job_is_sent_again_and_then_reported(run):
+    (run.directory / "en.txt").write_bytes(b"\xff\xfe no text\n")
+    call = run.run(TARGET)
+    assert call.status == 1
+    assert call.states() == ["FAILED"] * 3
+    log = run.directory / "logs" / "extract" / "en" / "00000-of-00001.log"
+    assert str(log.relative_to(run.directory)) in call.text
+    assert "error: " in log.read_text()
+    assert not (run.directory / TARGET).exists()
+
+
+def test_a_cluster_without_sacct(run):
+    """profiles/README.md tells of the stub that takes its place."""
+    programs = run.directory / "bin"
+    programs.mkdir()
+    for program in Path("/usr/bin").iterdir():
+        if program.name != "sacct":
+            (programs / program.name).symlink_to(program)
+    (programs / "sacct").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "sacct").chmod(0o755)
+    call = run.start(TARGET, path=str(programs))
+    call.wait()
+    assert call.status == 0, call.text
+    assert call.states() == ["COMPLETED"]
+
+
+def test_interrupted_and_started_again(run):
+    call = run.start(TARGET)
+    call.wait_for_job("shards")
+    call.kill(signal.SIGINT)
+    assert call.wait(60) != 0
+    wait_for(lambda: call.states() == ["CANCELLED"], 30, "the job to be cancelled")
+    again = run.run(TARGET)
+    assert again.status == 0, again.text
+    assert again.states() == ["COMPLETED"]
+
+
+def test_killed_and_started_again(run):
+    call = run.start(TARGET)
+    call.wait_for_job("shards")
+    call.kill(signal.SIGKILL)
+    call.wait(60)
+    refused = run.run(TARGET)
+    assert refused.status != 0
+    assert "--unlock" in refused.text
+    wait_for(lambda: call.states() == ["COMPLETED"], 180, "the job to end: it goes on by itself")
+    assert run.run("--unlock").status == 0
+    again = run.run(TARGET)
+    assert again.status == 0, again.text
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(600, func_only=True)
+def test_a_controller_that_is_down_for_a_minute(run):
+    """Longer than the plugin asks by default for a job's state, before it forgets the job and waits for ever."""
+    call = run.start(TARGET)
+    wait_for(lambda: run.stage("wikixlm", "corpus"), 180, "the stage to run")
+    (stage,) = run.stage("wikixlm", "corpus")
+    os.kill(stage, signal.SIGSTOP)
+    run.cluster.stop_daemon("slurmctld")
+    with pytest.raises(AssertionError):
+        wait_for(lambda: call.status is not None, 65, "nothing")
+    run.cluster.start_controller()
+    wait_for(lambda: run.cluster.node_states("one") == {"mixed"}, 60, "the node to answer")
+    os.kill(stage, signal.SIGCONT)
+    call.wait()
+    assert call.status == 0, call.text
+    assert call.states() == ["COMPLETED"]
