@@ -11,7 +11,7 @@ import os
 import shlex
 from pathlib import Path
 
-from wikixlm import checkpoints, console, device, fingerprint, progress, slurm, training_process
+from wikixlm import checkpoints, console, device, fingerprint, progress, sessions, slurm, training_process
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import USER_DIR, init_from
 from wikixlm.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
@@ -75,7 +75,9 @@ def main(args: argparse.Namespace) -> None:
             arguments += running_arguments(args, settings)
             arguments += device_arguments(chosen, precision, args.gpus, RECIPES[settings.recipe])
             arguments += start_arguments(args, settings)
-            train(args, settings, [str(args.data), *arguments, *settings.extra_args], done, handle, stop)
+            arguments = [str(args.data), *arguments, *settings.extra_args]
+            with sessions.session(args.save_dir, arguments, done, chosen.kind == "cuda") as session:
+                train(args, settings, arguments, done, handle, stop, session)
         symbols = init_from.dictionary_symbols(args.data / "dict.txt")
         best = checkpoints.export(args.save_dir, args.output, symbols, args.languages)
     console.say(f"{args.output}: the checkpoint of update {best.updates:,}, the best in validation")
@@ -201,8 +203,9 @@ def train(
     done: int,
     lock_handle: int,
     stop: StopRequest,
+    session: sessions.Session,
 ) -> None:
-    """Run fairseq-train, and make sure that it reached its goal.
+    """Run fairseq-train, and make sure that it reached its goal; tell the session how far it came.
 
     Raises:
         Stopped: it was asked to end early.
@@ -210,7 +213,7 @@ def train(
     """
     logging.info("fairseq-train %s", shlex.join(arguments))
     outcome = training_process.run(arguments, args.gpus, args.threads, lock_handle, log(args, settings, done), stop)
-    reached = checkpoints.prepare_resume(args.save_dir)
+    reached = session["to_update"] = checkpoints.prepare_resume(args.save_dir)
     if reached >= settings.max_update:
         return
     if outcome.stopped:
