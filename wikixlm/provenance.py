@@ -74,7 +74,7 @@ def packages() -> dict[str, str]:
 
 
 def commands(logs: Path) -> dict[str, str]:
-    """Command lines by log, from the lines that `wikixlm` writes at the top of a log; of a folder of shards the first."""
+    """Command lines by log, from the line that `wikixlm` writes at its top; of a folder of shards the first stands."""
     found = {}
     for path in sorted(_representative(logs)):
         if command := command_in(path):

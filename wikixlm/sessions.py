@@ -1,7 +1,7 @@
 """When a training ran: `wikixlm_sessions.jsonl` in the save directory, an object a line for each call that trained.
 
-`started` and `ended` (UTC), `host`, `hardware`, fairseq-train's `command`, `from_update` and `to_update`. A call that was
-killed has no `ended`. Where the next call goes on from an update, the later ones of the call before are made again.
+`started` and `ended` (UTC), `host`, `hardware`, fairseq-train's `command`, `from_update` and `to_update`. A call that
+was killed has no `ended`. The next one goes on from the last checkpoint, and makes the updates after it again.
 """
 
 import contextlib

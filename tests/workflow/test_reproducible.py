@@ -1,4 +1,4 @@
-"""Two runs of the same commit: the same data, and on a CPU the same weights, wherever and on how many cores they ran."""
+"""Two runs of the same commit: the same data and, on a CPU, the same weights, wherever and on however many cores."""
 
 import json
 import random
