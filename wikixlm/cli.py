@@ -36,7 +36,7 @@ STAGES = {
     "evaluate": ("wikixlm.evaluate", "masked-token perplexity per language beside the unigram baseline"),
     "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
     "verify": ("wikixlm.verify", "compare a run's files with the manifest of its model"),
-    # P "plan": ("wikixlm.plan", "what a run will need: downloads, disk, hours, jobs"),
+    "plan": ("wikixlm.plan", "what a run will need: downloads, disk, hours, jobs"),
     "status": ("wikixlm.status", "how far a run is: languages by stages, what failed, time left"),
     "jobs": ("wikixlm.jobs", "what the jobs of a run took, against what was asked for"),
     "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
