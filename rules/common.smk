@@ -1,7 +1,8 @@
 """What the files beside this one share: the configuration, the command that runs a stage, the names of shards.
 
 Needs: config.yaml beside the Snakefile, merged with --configfile and --config.
-Makes: cfg (the typed configuration), `wikixlm` as a shell function, the names of files per shard and language.
+Makes: cfg (the typed configuration), `wikixlm` as a shell function, the names of files per shard and language;
+       work/run.json at the start of a run.
 """
 
 import functools
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from wikixlm import console, needs
+from wikixlm import console, needs, run_record
 from wikixlm.config import load_or_exit
 from wikixlm.packagepath import locate
 
@@ -30,6 +31,11 @@ PATHS = f"PYTHONPATH={shlex.quote(str(workflow.basedir))}${{PYTHONPATH:+:$PYTHON
 # So that a rule's command reads `wikixlm STAGE …`, whatever runs it. Snakemake formats the prefix: braces are doubled.
 COMMAND = f'wikixlm() {{ {PATHS} {shlex.quote(PYTHON)} -m wikixlm "$@"; }}'
 shell.prefix(f"set -euo pipefail; {COMMAND.replace('{', '{{').replace('}', '}}')}; ")
+
+
+onstart:
+    # For `wikixlm status`. Not called by a dry run, nor by the Snakemake inside a cluster's job.
+    run_record.write(cfg, ((job.rule.name, job.wildcards.get("lang", "")) for job in workflow.dag.needrun_jobs()), log)
 
 
 wildcard_constraints:

@@ -1,7 +1,8 @@
 """What the model was made of.
 
 Needs: models/mlm/model.pt and everything that led to it.
-Makes: models/mlm/manifest.json: sources with dates and hashes, configuration, versions, hashes of data and model.
+Makes: models/mlm/manifest.json: sources with dates and hashes, configuration, versions, command lines, when and on
+       what the training ran, hashes of data and model; `wikixlm verify` compares.
 """
 
 
@@ -31,4 +32,4 @@ rule provenance:
     shell:
         "wikixlm provenance --log {log:q} --model {input.model:q}"
         " --data {input.text:q} {input.dictionary:q} {input.binaries:q} {params.sources:q}"
-        " --configuration {params.configuration:q} --output {output:q}"
+        " --configuration {params.configuration:q} --logs logs --save-dir checkpoints/mlm --output {output:q}"

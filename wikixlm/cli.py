@@ -37,6 +37,9 @@ STAGES = {
     "evaluate": ("wikixlm.evaluate", "masked-token perplexity per language beside the unigram baseline"),
     "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
     "export": ("wikixlm.export", "write the model as a Hugging Face directory for transformers"),
+    "verify": ("wikixlm.verify", "compare a run's files with the manifest of its model"),
+    "plan": ("wikixlm.plan", "what a run will need: downloads, disk, hours, jobs"),
+    "status": ("wikixlm.status", "how far a run is: languages by stages, what failed, time left"),
     "jobs": ("wikixlm.jobs", "what the jobs of a run took, against what was asked for"),
     "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
 }

@@ -8,17 +8,13 @@ Where SLURM's efficiency report is there, what that says stands below.
 import argparse
 import csv
 import math
-import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wikixlm import slurm_report
+from wikixlm import slurm_report, snakemake_log
 from wikixlm.errors import UserError
 
-# A block of Snakemake's log: `rule NAME:` and its indented fields. In a group of jobs it is indented as a whole.
-_BLOCK = re.compile(r"(?m)^( *)(?:local)?rule (\w+):\n((?:\1    .+\n)+)")
 # What the Snakemake inside a cluster's job takes, beside the command that the benchmark sees.
 MEMORY_OF_SNAKEMAKE = 300
 ROOMY, TIGHT = 0.4, 0.9
@@ -99,12 +95,14 @@ def read(directory: Path) -> list[Rule]:
         UserError: no call has sent a job there.
     """
     jobs: dict[str, Job] = {}
-    for log in sorted((directory / ".snakemake" / "log").glob("*.snakemake.log")):
+    for log in snakemake_log.logs(directory):
         sent: dict[str, int] = defaultdict(int)
-        for name, job in _sent(log.read_text(encoding="utf-8", errors="replace"), directory):
-            sent[name] += 1
-            job.sent = sent[name]
-            jobs[name] = job
+        for event in snakemake_log.read(log):
+            if isinstance(event, snakemake_log.Sent) and not event.is_target:
+                name = ", ".join(event.output)
+                sent[name] += 1
+                jobs[name] = _job(event, directory)
+                jobs[name].sent = sent[name]
     if not jobs:
         raise UserError(f"{directory} has no logs of jobs in .snakemake/log: give the run's --directory")
     rules: dict[str, Rule] = {}
@@ -115,24 +113,15 @@ def read(directory: Path) -> list[Rule]:
     return list(rules.values())
 
 
-def _sent(log: str, directory: Path) -> Iterator[tuple[str, Job]]:
-    """Each sending of a job in a log of Snakemake's, with a name that is the job's own."""
-    for _, rule, text in _BLOCK.findall(log):
-        values = dict(re.findall(r"(?m)^ +(\w+): (.*)$", text))
-        if "output" not in values:  # a target, not a job
-            continue
-        resources = dict(re.findall(r"(\w+)=([^,\s]+)", values.get("resources", "")))
-        benchmark = directory / values["benchmark"] if "benchmark" in values else None
-        yield (
-            values["output"],
-            Job(
-                rule,
-                threads=int(values.get("threads", 1)),
-                memory=_whole(resources.get("mem_mb")),
-                minutes=_whole(resources.get("runtime")),
-                benchmark=benchmark,
-            ),
-        )
+def _job(sent: snakemake_log.Sent, directory: Path) -> Job:
+    """A job as it was sent."""
+    return Job(
+        sent.rule,
+        threads=sent.threads,
+        memory=_whole(sent.resources.get("mem_mb")),
+        minutes=_whole(sent.resources.get("runtime")),
+        benchmark=directory / sent.benchmark if sent.benchmark else None,
+    )
 
 
 def _whole(text: str | None) -> int | None:

@@ -11,7 +11,17 @@ import os
 import shlex
 from pathlib import Path
 
-from wikixlm import checkpoints, console, device, fingerprint, progress, slurm, training_data, training_process
+from wikixlm import (
+    checkpoints,
+    console,
+    device,
+    fingerprint,
+    progress,
+    sessions,
+    slurm,
+    training_data,
+    training_process,
+)
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import USER_DIR, init_from
 from wikixlm.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
@@ -93,9 +103,9 @@ def train_and_export(args: argparse.Namespace) -> None:
             arguments += running_arguments(args, settings)
             arguments += device_arguments(chosen, precision, args.gpus * args.nodes, RECIPES[settings.recipe])
             arguments += start_arguments(args, settings)
-            data = training_data.joined(args.data)
-            command = [*launcher, "fairseq-train", data, *arguments, *settings.extra_args]
-            train(args, settings, command, done, handle, stop)
+            arguments = [training_data.joined(args.data), *arguments, *settings.extra_args]
+            with sessions.session(args.save_dir, arguments, done, chosen.kind == "cuda") as session:
+                train(args, settings, [*launcher, "fairseq-train", *arguments], done, handle, stop, session)
         symbols = init_from.dictionary_symbols(args.data[0] / "dict.txt")
         best = checkpoints.export(args.save_dir, args.output, symbols, args.languages)
     console.say(f"{args.output}: the checkpoint of update {best.updates:,}, the best in validation")
@@ -223,8 +233,9 @@ def train(
     done: int,
     lock_handle: int,
     stop: StopRequest,
+    session: sessions.Session,
 ) -> None:
-    """Run fairseq-train, and make sure that it reached its goal.
+    """Run fairseq-train, and make sure that it reached its goal; tell the session how far it came.
 
     Raises:
         Stopped: it was asked to end early.
@@ -233,7 +244,7 @@ def train(
     logging.info(shlex.join(command[command.index("fairseq-train") :]))
     threads = max(1, args.threads // args.gpus)
     outcome = training_process.run(command, threads, lock_handle, log(args, settings, done), stop)
-    reached = checkpoints.prepare_resume(args.save_dir)
+    reached = session["to_update"] = checkpoints.prepare_resume(args.save_dir)
     if reached >= settings.max_update:
         return
     if outcome.stopped:

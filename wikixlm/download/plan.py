@@ -106,7 +106,7 @@ def _sources(args: argparse.Namespace) -> Sources:
     """The configuration, with what the command line says instead."""
     if not BASE.exists():
         raise UserError(f"{BASE} is missing: run this from a checkout of wikixlm")
-    overlay: dict[str, Any] = reduce(merge, map(_read, args.configfile), {})
+    overlay: dict[str, Any] = reduce(merge, map(read_overlay, args.configfile), {})
     said = {
         key: getattr(args, key) for key in ("mirrors", "date", "layout", "contact") if getattr(args, key) is not None
     }
@@ -118,7 +118,12 @@ def _sources(args: argparse.Namespace) -> Sources:
     return Sources(config.downloaded(), mirrors, config.dumps.date, config.dumps.layout, config.dumps.contact)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_overlay(path: Path) -> dict[str, Any]:
+    """The keys of a configuration file.
+
+    Raises:
+        UserError: it can't be read, or holds no mapping.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as failure:

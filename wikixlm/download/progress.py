@@ -1,6 +1,7 @@
 """How far a file is: a bar with rate and time left for a person at a terminal, a line every 30 s for a log."""
 
 import logging
+import re
 import time
 
 import rich.console
@@ -50,6 +51,12 @@ def describe(position: int, size: int, rate: float) -> str:
         return text
     minutes, seconds = divmod(int((size - position) / rate), 60)
     return f"{text}, {minutes // 60}:{minutes % 60:02d}:{seconds:02d} left"
+
+
+def rate_in(line: str) -> float | None:
+    """The rate in a line that `describe` wrote, in bytes per second; None if it is another line."""
+    match = re.search(r" GB \(\d+ %\), ([\d.]+) MB/s", line)
+    return float(match[1]) * 1e6 if match else None
 
 
 def _bar() -> rich.progress.Progress:

@@ -1,0 +1,12 @@
+"""How far a run is: a table of languages by stages, the joint stages, and the last lines of what failed.
+
+    wikixlm status                              the run in this directory
+    wikixlm status --directory runs/mine --watch
+
+Reads only the run's own files (Snakemake's logs and locks, work/run.json, what the stages left on disk), so it works
+beside a run, on a cluster's login node, and after the end. It changes nothing.
+"""
+
+from wikixlm.status.show import add_arguments, main
+
+__all__ = ["add_arguments", "main"]
