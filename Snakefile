@@ -1,6 +1,6 @@
 """wikixlm: Wikipedia in N languages in, a cross-lingual masked language model out.
 
-Targets: download, data, train_mlm, evaluate_mlm, all (the default).
+Targets: download, data, train_mlm, evaluate_mlm, export_hf, all (the default).
 Configuration: config.yaml beside this file, with --configfile and --config merged on top.
 """
 
@@ -18,6 +18,7 @@ include: "rules/binarize.smk"  #   segmented text -> fairseq's binary data
 include: "rules/train.smk"  #      binary data -> model
 include: "rules/provenance.smk"  # what the model was made of
 include: "rules/evaluate.smk"  #   model -> perplexity per language
+include: "rules/export.smk"  #     model -> Hugging Face directory
 
 
 localrules:
@@ -26,10 +27,11 @@ localrules:
 
 
 rule all:
-    """Data, model and evaluation."""
+    """Data, model, evaluation and export."""
     default_target: True
     input:
         rules.data.input,
         rules.train_mlm.output,
         rules.provenance.output,
         rules.evaluate_mlm.output,
+        exported_where_it_fits,

@@ -4,6 +4,7 @@ Needs: config.yaml beside the Snakefile, merged with --configfile and --config.
 Makes: cfg (the typed configuration), `wikixlm` as a shell function, the names of files per shard and language.
 """
 
+import functools
 import re
 import shlex
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
+from wikixlm import console
 from wikixlm.config import load_or_exit
 from wikixlm.packagepath import locate
 
@@ -71,3 +73,15 @@ def every_language(pattern, **wildcards):
 def one_of(languages):
     """A wildcard constraint: one of these languages (none of them: matches nothing)."""
     return "|".join(map(re.escape, languages)) or "(?!)"
+
+
+@functools.cache
+def remark(line):
+    """Say a warning once, from a function that Snakemake may call several times."""
+    console.warn(line)
+
+
+def refuse(line):
+    """Say what can't be done, from an input function, so that nothing starts."""
+    console.error(line)
+    raise SystemExit(1)

@@ -42,6 +42,7 @@ STAGES = {
     ),
     "score-xnli": ("wikixlm.finetuning.xnli_scores", "XNLI's table: accuracy per language, over seeds, and the gap"),
     "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
+    "export": ("wikixlm.export", "write the model as a Hugging Face directory for transformers"),
     "jobs": ("wikixlm.jobs", "what the jobs of a run took, against what was asked for"),
     "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
 }

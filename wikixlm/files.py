@@ -109,6 +109,36 @@ def work_folder(beside: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a folder beside `path`; put it in the place of `path` when the block ends well, delete it when it does not.
+
+    A folder that is there already stays until then. Only for outputs that one process makes at a time.
+
+    Raises:
+        UserError: the disk is full, or the folder can't be written.
+    """
+    path = Path(path)
+    old = path.parent / f".{path.name}.old"
+    if old.exists() and not path.exists():  # killed between the two renamings below
+        old.rename(path)
+    with work_folder(path) as folder:
+        yield folder
+        try:
+            for file in folder.iterdir():
+                _flush_to_disk(file)
+                file.chmod(0o666 & ~_umask())
+            shutil.rmtree(old, ignore_errors=True)
+            if path.exists():
+                path.rename(old)
+            folder.rename(path)
+        except OSError as failure:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise _cannot_write(path, failure) from failure
+        shutil.rmtree(old, ignore_errors=True)
+
+
 class _CutShortError(Exception):
     """The last frame of a zstd file has no end."""
 

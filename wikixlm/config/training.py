@@ -70,6 +70,10 @@ class Train(Section):
         """What shapes the trained weights, as JSON; keys that only say where and how to run stay out."""
         return self.model_dump_json(exclude=set(self.OPERATIONAL))
 
+    def fits_transformers(self) -> bool:
+        """Whether a class of transformers fits the model: BERT's has a LayerNorm on its embeddings."""
+        return self.encoder_normalize_before or "--encoder-normalize-before" in self.extra_args
+
     def gpu_resources(self) -> dict[str, int | str]:
         """Snakemake's resources for one GPU of the wanted kind; none where everything runs on the CPU."""
         if self.device == "cpu":

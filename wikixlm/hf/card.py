@@ -1,0 +1,194 @@
+"""The model card: `README.md` of an exported model, made from the run's own records."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wikixlm import hf
+from wikixlm.fairseq_ext.network import Shape
+from wikixlm.languages import wiki
+
+Row = Mapping[str, str]
+
+# Configuration that tells a reader most; the rest is in the run's manifest.
+_TRAINING = (
+    *("recipe", "max_update", "max_tokens", "update_freq", "tokens_per_sample", "lr", "warmup_updates", "dropout"),
+    *("alpha", "mask_ratio", "precision", "seed"),
+)
+_MADE = ("made", "wikixlm", "git_commit")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the card tells.
+
+    Attributes:
+        languages: in the order of their ids.
+        shape: the model's sizes.
+        merges: BPE codes.
+        lowercase, japanese: how text is tokenized.
+        manifest: the content of `manifest.json`, empty where there is none.
+        evaluation: the rows of `mlm_perplexity.tsv`, none where there is none.
+        tokens: tokens of training text by language, where known.
+    """
+
+    languages: Sequence[str]
+    shape: Shape
+    merges: int
+    lowercase: bool
+    japanese: str
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Sequence[Row] = ()
+    tokens: Mapping[str, int] = field(default_factory=dict)
+
+
+def card(facts: Facts) -> str:
+    """The whole card, in Markdown with the Hub's metadata at its head."""
+    sections = (_head, _usage, _languages, _model, _perplexity, _licence)
+    return "\n".join(section(facts) for section in sections)
+
+
+def read_evaluation(path: Path) -> list[Row]:
+    """The rows of `evaluation/mlm_perplexity.tsv`."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def _head(facts: Facts) -> str:
+    listed = "\n".join(f'- "{code}"' for code in facts.languages)
+    return f"""---
+language:
+{listed}
+library_name: transformers
+pipeline_tag: fill-mask
+tags: [wikixlm, xlm, masked-lm]
+---
+
+# A masked language model of {len(facts.languages)} language{"s" if len(facts.languages) > 1 else ""}
+
+Trained on Wikipedia's text in {", ".join(facts.languages)} by wikixlm, as XLM was (Lample and Conneau 2019,
+https://arxiv.org/abs/1901.07291), for masked language modelling. Here it is transformers' `BertForMaskedLM`, whose
+`token_type_ids` are the language's id.
+"""
+
+
+def _usage(facts: Facts) -> str:
+    first = facts.languages[0]
+    code = "en" if "en" in facts.languages else first
+    sentence = (
+        "The capital of France is {tokenizer.mask_token}." if code == "en" else "1990 {tokenizer.mask_token} 2010"
+    )
+    return f'''## Use
+
+```python
+from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+
+path = "export"  # this folder
+model = AutoModelForMaskedLM.from_pretrained(path)
+tokenizer = AutoTokenizer.from_pretrained(path, lang="{code}", trust_remote_code=True)
+fill = pipeline("fill-mask", model=model, tokenizer=tokenizer)
+for guess in fill(f"{sentence}"):
+    print(guess["token_str"], guess["score"])
+```
+
+`trust_remote_code` runs `{hf.CODE.name}` of this folder, which gives a text of its language the ids that
+the model was trained on, and `token_type_ids`. It needs the package sacremoses{_segmenters(facts)}.
+With wikixlm installed, `wikixlm.hf.load(path, lang="{code}")` is the same without running code from here.
+
+- Without `trust_remote_code`, `AutoTokenizer` gives an XLMTokenizer, which knows no language: it cuts every text up as
+  English and the model takes it for its language 0, {first}. {_plain(first)}
+
+A text of at most {facts.shape.positions - 2} symbols fits. For sentence vectors take the mean of
+`last_hidden_state` over the text's symbols: `pooler_output` was never trained.
+'''
+
+
+def _plain(first: str) -> str:
+    if first == "en":
+        return "So it serves English alone."
+    return "So it serves no language here well, unless you set `token_type_ids` yourself, and then English alone."
+
+
+def _segmenters(facts: Facts) -> str:
+    japanese = {"kytea": "kytea (with KyTea's model file)", "fugashi": "fugashi and unidic-lite"}.get(facts.japanese)
+    needed = {"th": "pythainlp", "zh": "rjieba", "ja": japanese}
+    return "".join(f", for {code} {needed[code]}" for code in facts.languages if needed.get(code))
+
+
+def _languages(facts: Facts) -> str:
+    lines = ["## Languages", "", "| id | code | source | tokens trained on |", "| --- | --- | --- | --- |"]
+    for number, code in enumerate(facts.languages):
+        sources = facts.manifest.get("sources", {}).get(code, [])
+        tokens = f"{facts.tokens[code]:,}" if code in facts.tokens else ""
+        lines.append(f"| {number} | {code} | {'; '.join(map(_source, sources)) or 'not recorded'} | {tokens} |")
+    return "\n".join([*lines, "", "Tokens are BPE symbols and line ends, each counted once.", ""])
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    """A downloaded dump, or a file of the user's own, whose folder is nobody else's business."""
+    if "wiki" in source:
+        return f"{source['wiki']}, dump of {source['date']}, {_size(source.get('size', 0))}"
+    return f"{Path(source['path']).name}, {_size(source['size'])}, SHA-256 {source['sha256'][:12]}…"
+
+
+def _size(count: int) -> str:
+    value, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def _model(facts: Facts) -> str:
+    shape = facts.shape
+    case = "lower-cased, without accents" if facts.lowercase else "with case and accents"
+    japanese = f"; Japanese by {facts.japanese}" if "ja" in facts.languages else ""
+    lines = [
+        "## Model and training",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| layers × width, feed-forward, heads | {shape.layers} × {shape.width}, {shape.inner}, {shape.heads} |",
+        f"| vocabulary | {shape.vocabulary:,} symbols, {facts.merges:,} BPE merges over all languages |",
+        f"| text | tokenized as XLMTokenizer does, {case}{japanese} |",
+    ]
+    training = facts.manifest.get("configuration", {}).get("train", {})
+    lines += [f"| {key} | {training[key]} |" for key in _TRAINING if key in training]
+    made = [
+        f"| {key} | {facts.manifest[key]} |" for key in ("made", "wikixlm", "git_commit") if facts.manifest.get(key)
+    ]
+    return "\n".join([*lines, *made, ""])
+
+
+def _perplexity(facts: Facts) -> str:
+    if not facts.evaluation:
+        return "## Perplexity\n\nNot evaluated.\n"
+    lines = ["## Perplexity", "", "| language | split | masked tokens | perplexity | accuracy | unigram baseline |"]
+    lines.append("| --- | --- | --- | --- | --- | --- |")
+    for row in facts.evaluation:
+        figures = f"{float(row['perplexity']):.1f} | {float(row['accuracy']):.3f} | {float(row['unigram']):.1f}"
+        lines.append(f"| {row['language']} | {row['split']} | {row['tokens']} | {figures} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "15 % of the tokens of held-out articles are predicted. The baseline is the perplexity of a model that",
+            "knows only how often each symbol occurs in its language. Perplexities count symbols of this vocabulary.",
+            "",
+        ]
+    )
+
+
+def _licence(facts: Facts) -> str:
+    own = sorted(facts.manifest.get("configuration", {}).get("corpora", {}).get("local", {}))
+    taken = [code for code in facts.languages if code not in own]
+    lines = ["## Licence of the data", ""]
+    if taken:
+        hosts = ", ".join(f"https://{wiki(code).host}" for code in taken)
+        lines.append(f"The text of Wikipedia is under CC BY-SA 4.0; its authors are those of the articles: {hosts}.")
+    if own:
+        lines.append(f"The text in {', '.join(own)} is not from Wikipedia; its licence is its owner's.")
+    return "\n".join([*lines, ""])
