@@ -34,7 +34,7 @@ def test_every_row_is_an_example_or_accounted_for(tmp_path):
     ]
     for found, seed in ((valid, 1), (test, 2)):
         expected = [(lang, *pair) for lang in ("en", "bg") for pair in factory.pairs(lang, 6, seed)]
-        assert [tuple(each[key] for key in ("language", "premise", "hypothesis", "label")) for each in found] == expected
+        assert [(each["language"], each["premise"], each["hypothesis"], each["label"]) for each in found] == expected
     assert counts["test"]["rows"] == 18
     assert counts["test"]["kept"] == {"en": 6, "bg": 6}
     assert counts["test"]["left_out"] == {"sw": 6}

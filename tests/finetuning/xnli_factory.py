@@ -1,23 +1,24 @@
 """XNLI in small: its files and columns, with a rule that a tiny model learns in seconds and that crosses languages.
 
-A hypothesis of the premise's words is entailed, one with `0` in it contradicts, one with `?` says nothing of it. The
-words are those of a language, the two signs are everyone's: a model that learned the rule in English has it elsewhere.
+A sign in the hypothesis gives the label away. Words are those of a language, signs are everyone's: a model that has
+learned the rule in English can have it elsewhere.
 """
 
 import random
 import zipfile
 from pathlib import Path
 
-SIGNS = {"entailment": "", "contradiction": " 0", "neutral": " ?"}
+SIGNS = {"entailment": "!", "contradiction": "0", "neutral": "?"}
 WORDS = {
-    "en": "the house river old sees a king green walks to town dog".split(),
-    "bg": "къща река стар вижда цар зелен върви към град куче един той".split(),
-    "sw": "nyumba mto zamani anaona mfalme kijani anatembea kwenda mji mbwa".split(),
+    "en": "the house river old sees a king green walks to town dog",
+    "bg": "къща река стар вижда цар зелен върви към град куче един той",
+    "sw": "nyumba mto zamani anaona mfalme kijani anatembea kwenda mji mbwa",
 }
-HEADER = (
-    "language gold_label sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse sentence1 "
-    "sentence2 promptID pairID genre label1 label2 label3 label4 label5 sentence1_tokenized sentence2_tokenized match"
-).split()
+HEADER = [
+    *["language", "gold_label", "sentence1_binary_parse", "sentence2_binary_parse"],
+    *["sentence1_parse", "sentence2_parse", "sentence1", "sentence2", "promptID", "pairID", "genre"],
+    *["label1", "label2", "label3", "label4", "label5", "sentence1_tokenized", "sentence2_tokenized", "match"],
+]
 
 
 def pairs(language: str, number: int, seed: int) -> list[tuple[str, str, str]]:
@@ -26,9 +27,9 @@ def pairs(language: str, number: int, seed: int) -> list[tuple[str, str, str]]:
     found = []
     for k in range(number):
         label = list(SIGNS)[k % 3]
-        premise = rng.sample(WORDS[language], 5)
-        hypothesis = " ".join(rng.sample(premise, 3)) + SIGNS[label]
-        found.append((" ".join(premise).capitalize() + ".", hypothesis.capitalize() + ".", label))
+        premise = rng.sample(WORDS[language].split(), rng.randint(3, 8))
+        hypothesis = [*rng.sample(premise, rng.randint(1, 3)), SIGNS[label]]
+        found.append((" ".join(premise).capitalize() + ".", " ".join(hypothesis).capitalize() + ".", label))
     return found
 
 

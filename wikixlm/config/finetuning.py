@@ -36,4 +36,10 @@ class Xnli(Section):
         description="updates between checkpoints; the one with the best English validation accuracy is the model"
     )
 
-    OPERATIONAL: typing.ClassVar = frozenset({"local", "mirrors"})
+    OPERATIONAL: typing.ClassVar = frozenset({"mirrors"})
+
+    def options(self) -> str:
+        """What shapes a fine-tuned model besides its seed, as options of `wikixlm finetune`."""
+        options = f"--epochs {self.epochs} --batch-size {self.batch_size} --lr {self.lr}"
+        options += f" --save-interval-updates {self.save_interval_updates}"
+        return options if self.max_length is None else f"{options} --max-length {self.max_length}"

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from wikixlm import console, device, hf
 from wikixlm.errors import UserError
-from wikixlm.files import read_json, work_folder, write_json
+from wikixlm.files import atomic_folder, read_json, write_json
 from wikixlm.finetuning.encoding import Encoder
 from wikixlm.finetuning.examples import Columns, Counts, Example, Sorter, read_files
 from wikixlm.finetuning.fitting import Fitted, Machine, Settings, fit
@@ -74,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Read, train, score and write."""
     check(args)
-    for module in ("transformers", "accelerate", "sklearn"):
+    hf.quietly()
+    for module in ("accelerate", "sklearn"):
         hf.require(module)
     languages = model_languages(args.model)
     data, counts = read(args, languages)
@@ -83,7 +84,9 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f"the training examples have the one label {labels[0]!r}; a classifier needs two or more")
     chosen = device.choose(args.device)
     console.say(f"fine-tuning on {'the CPU' if chosen.kind == 'cpu' else 'a GPU'}: {chosen.reason}")
-    encoder = Encoder(args.model, {label: number for number, label in enumerate(labels)}, max_length(args))
+    encoder = Encoder(
+        args.model, {label: number for number, label in enumerate(labels)}, args.max_length or positions(args.model)
+    )
     encoded = {
         split: encoder.encode(examples, split, split in args.tokenized) for split, examples in data.items() if examples
     }
@@ -112,6 +115,9 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--lr {args.lr}: more than 0 is accepted")
     if not (args.model / "config.json").is_file():
         raise UserError(f"{args.model} is no exported model: it has no config.json; `wikixlm export` writes one")
+    if args.max_length is not None and not SHORTEST <= args.max_length <= positions(args.model):
+        limit = positions(args.model)
+        raise UserError(f"--max-length {args.max_length}: accepted are {SHORTEST} to {limit}, the model's positions")
     if args.output.is_dir() and any(args.output.iterdir()) and not (args.output / RECORD).is_file():
         raise UserError(f"{args.output} holds something else than a fine-tuned model; give another --output")
 
@@ -145,20 +151,9 @@ def model_languages(model: Path) -> list[str]:
     return sorted(ids, key=ids.__getitem__)
 
 
-def max_length(args: argparse.Namespace) -> int:
-    """Tokens of an example at most.
-
-    Raises:
-        UserError: the model has fewer positions.
-    """
-    positions = int(read_json(args.model / "config.json")["max_position_embeddings"])
-    if args.max_length is None:
-        return positions
-    if not SHORTEST <= args.max_length <= positions:
-        raise UserError(
-            f"--max-length {args.max_length}: {SHORTEST} to {positions}, the model's positions, are accepted"
-        )
-    return int(args.max_length)
+def positions(model: Path) -> int:
+    """How many tokens an exported model can take."""
+    return int(read_json(model / "config.json")["max_position_embeddings"])
 
 
 def settings(args: argparse.Namespace, chosen: device.Device) -> Settings:
@@ -180,26 +175,15 @@ def checkpoints(args: argparse.Namespace) -> Path:
 
 def publish(args: argparse.Namespace, fitted: Fitted, figures: list[Score], counts: list[Counts]) -> None:
     """Put the finished model in its place as a whole, and remove its checkpoints."""
-    with work_folder(args.output) as folder:
+    with atomic_folder(args.output) as folder:
         fitted.trainer.model.save_pretrained(folder)
         fitted.tokenizer.save_pretrained(folder)
         write_table(folder / METRICS, figures)
         rows = [each.as_dict() for each in counts]
         write_json(folder / RECORD, {**fitted.record, "update": fitted.update, "rows": rows})
-        replace(folder, args.output)
     shutil.rmtree(fitted.save_dir)
     for split in SPLITS[1:]:
         if rows_of := [row for row in figures if row.split == split]:
             each = ", ".join(f"{row.language} {row.accuracy:.3f}" for row in rows_of)
             console.say(f"{split}: accuracy {each}; mean {mean(rows_of).accuracy:.3f}")
     console.say(f"{args.output}: the checkpoint of update {fitted.update:,}")
-
-
-def replace(folder: Path, target: Path) -> None:
-    """Rename a folder to `target`, whose old content disappears."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    folder.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

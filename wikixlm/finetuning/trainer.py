@@ -16,6 +16,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     DataCollatorWithPadding,
     EvalPrediction,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -34,7 +35,7 @@ _STATE = "trainer_state.json"  # what the Trainer writes last into a checkpoint
 
 
 class LengthGrouped(Sampler[int]):
-    """Every example once an epoch, those of about the same length in one batch.
+    """Every example once an epoch, those of about the same length in one batch, the batches in random order.
 
     The order depends on seed and epoch alone, so that a resumed epoch goes on where it was.
     """
@@ -54,7 +55,11 @@ class LengthGrouped(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed((self._seed << 20) + self._epoch)
-        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
+        grouped = get_length_grouped_indices(self._lengths, self._batch_size, generator=generator)
+        batches = [grouped[start : start + self._batch_size] for start in range(0, len(grouped), self._batch_size)]
+        # The last one may be smaller: elsewhere it would shift the others' bounds.
+        order = torch.randperm(len(batches) - 1, generator=generator).tolist()
+        return iter([number for place in [*order, len(batches) - 1] for number in batches[place]])
 
 
 class _Trainer(Trainer):
@@ -140,7 +145,7 @@ def make_trainer(
     )
     # A fine-tuning takes one GPU; left alone, the Trainer splits batches over all that it sees.
     arguments._n_gpu = min(arguments.n_gpu, 1)
-    return _Trainer(
+    trainer = _Trainer(
         model=model,
         args=arguments,
         train_dataset=train,
@@ -149,6 +154,8 @@ def make_trainer(
         compute_metrics=_accuracy,
         callbacks=[_Teller()],
     )
+    trainer.remove_callback(PrinterCallback)  # _Teller's log has the same lines
+    return trainer
 
 
 def _accuracy(prediction: EvalPrediction) -> dict[str, float]:

@@ -91,7 +91,13 @@ def _check(counts: Counts, languages: list[str]) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of this stage."""
-    parser.add_argument("--source", type=Path, required=True, metavar="FOLDER", help="with XNLI-1.0 and XNLI-MT-1.0")
+    parser.add_argument(
+        "--source",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a folder with XNLI-1.0 and XNLI-MT-1.0, zipped or unpacked, or the manifest of `wikixlm download-xnli`",
+    )
     parser.add_argument("--languages", nargs="+", required=True, help="the model's; en must be one of them")
     parser.add_argument("--output-dir", type=Path, required=True, help="for train, valid and test.jsonl.zst")
     parser.add_argument("--counts", type=Path, required=True, help="what became of the rows, as JSON")
@@ -105,7 +111,8 @@ def main(args: argparse.Namespace) -> None:
         )
     if absent := [lang for lang in args.languages if lang not in LANGUAGES]:
         console.say(f"XNLI has no examples in {', '.join(absent)}: not scored")
+    folder = args.source.parent if args.source.is_file() else args.source
     counts = {
-        split: prepare(args.source, split, args.languages, args.output_dir / f"{split}.jsonl.zst") for split in SOURCES
+        split: prepare(folder, split, args.languages, args.output_dir / f"{split}.jsonl.zst") for split in SOURCES
     }
     write_json(args.counts, {split: each.as_dict() for split, each in counts.items()})
