@@ -1,6 +1,6 @@
 """wikixlm: Wikipedia in N languages in, a cross-lingual masked language model out.
 
-Targets: download, data, train_mlm, evaluate_mlm, export_hf, all (the default).
+Targets: download, data, train_mlm, evaluate_mlm, export_hf, finetune_xnli, all (the default).
 Configuration: config.yaml beside this file, with --configfile and --config merged on top.
 """
 
@@ -19,6 +19,7 @@ include: "rules/train.smk"  #      binary data -> model
 include: "rules/provenance.smk"  # what the model was made of
 include: "rules/evaluate.smk"  #   model -> perplexity per language
 include: "rules/export.smk"  #     model -> Hugging Face directory
+include: "rules/finetune.smk"  #   Hugging Face directory -> XNLI
 
 
 localrules:

@@ -35,6 +35,13 @@ STAGES = {
     "dictionary": ("wikixlm.dictionary", "check that all languages share one dictionary and write dict.txt"),
     "train": ("wikixlm.train", "train the masked language model with fairseq"),
     "evaluate": ("wikixlm.evaluate", "masked-token perplexity per language beside the unigram baseline"),
+    "download-xnli": ("wikixlm.download.xnli", "download XNLI: resumable, polite, the same content every time"),
+    "prepare-xnli": ("wikixlm.finetuning.xnli", "XNLI's examples in the model's languages"),
+    "finetune": (
+        "wikixlm.finetuning.finetune",
+        "fine-tune the exported model to classify texts or pairs",
+    ),
+    "score-xnli": ("wikixlm.finetuning.xnli_scores", "XNLI's table: accuracy per language, over seeds, and the gap"),
     "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
     "export": ("wikixlm.export", "write the model as a Hugging Face directory for transformers"),
     "verify": ("wikixlm.verify", "compare a run's files with the manifest of its model"),

@@ -30,6 +30,14 @@ def _file(value: str) -> str:
     return value
 
 
+def _folder(value: str) -> str:
+    path = locate(value)
+    if not path.is_dir():
+        kind = "is a file" if path.is_file() else "does not exist"
+        raise ValueError(f"this folder {kind} (relative paths count from {Path.cwd()})")
+    return value
+
+
 def _date(value: Any) -> Any:
     text = str(value)
     if text != "latest" and not re.fullmatch(r"20\d{6}", text):
@@ -39,6 +47,7 @@ def _date(value: Any) -> Any:
 
 Language = Annotated[str, BeforeValidator(_language)]
 File = Annotated[str, AfterValidator(_file)]
+Folder = Annotated[str, AfterValidator(_folder)]
 Date = Annotated[str, BeforeValidator(_date)]
 Positive = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from wikixlm import languages
 from wikixlm.config.data import Binarize, Bpe, Corpora, Dumps, Extract, Split, Tokenize
 from wikixlm.config.fields import Language, Section
+from wikixlm.config.finetuning import Xnli
 from wikixlm.config.training import Evaluate, Train
 
 # Keys that say only where and how to run: a change of them re-runs nothing.
@@ -18,6 +19,7 @@ OPERATIONAL = frozenset(
         "binarize.workers",
         "keep_intermediate",
         *(f"train.{key}" for key in Train.OPERATIONAL),
+        *(f"xnli.{key}" for key in Xnli.OPERATIONAL),
     }
 )
 
@@ -35,6 +37,7 @@ class Config(Section):
     binarize: Binarize
     train: Train
     evaluate: Evaluate
+    xnli: Xnli
     keep_intermediate: bool = Field(description="keep the shards under work/ that are otherwise temporary")
 
     @model_validator(mode="after")
@@ -65,11 +68,11 @@ class Config(Section):
         return self.extract.namespaces_per_language.get(lang, self.extract.namespaces)
 
     def shaping(self) -> str:
-        """The configuration without its operational keys, as JSON."""
-        content = self.model_dump(mode="json")
+        """The configuration without its operational keys, and without what is done with the finished model, as JSON."""
+        content = self.model_dump(mode="json", exclude={"xnli"})
         for name in OPERATIONAL:
             section, _, key = name.rpartition(".")
-            (content[section] if section else content).pop(key)
+            (content.get(section, {}) if section else content).pop(key, None)
         return json.dumps(content, ensure_ascii=False)
 
     def downloaded(self) -> list[str]:

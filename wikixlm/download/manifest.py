@@ -1,10 +1,13 @@
-"""`dumps/{lang}/manifest.json`: what was downloaded, from where and when; the later stages read it."""
+"""`dumps/{lang}/manifest.json`: what was downloaded, from where and when; the later stages read it.
+
+XNLI's archives have one too.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from wikixlm.download.partial import Record
-from wikixlm.download.resolver import Export
+from wikixlm.download.resolver import DumpFile, Export
 from wikixlm.files import write_json
 from wikixlm.languages import Wiki
 
@@ -21,19 +24,21 @@ def manifest(language: str, wiki: Wiki, export: Export, records: list[Record]) -
         "layout": export.layout,
         "date": export.date,
         "size": sum(file.size for file in export.files),
-        "files": [
-            {
-                "name": file.name,
-                "url": record.url,
-                "mirror": record.mirror,
-                "size": file.size,
-                **record.hashes,
-                "started": record.started,
-                "finished": record.finished,
-                "resumes": record.resumes,
-            }
-            for file, record in zip(export.files, records, strict=True)
-        ],
+        "files": [entry(file, record) for file, record in zip(export.files, records, strict=True)],
+    }
+
+
+def entry(file: DumpFile, record: Record) -> dict[str, Any]:
+    """What a manifest says about one file."""
+    return {
+        "name": file.name,
+        "url": record.url,
+        "mirror": record.mirror,
+        "size": file.size,
+        **record.hashes,
+        "started": record.started,
+        "finished": record.finished,
+        "resumes": record.resumes,
     }
 
 

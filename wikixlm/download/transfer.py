@@ -14,7 +14,8 @@ from wikixlm.download.progress import Progress
 from wikixlm.download.resolver import DumpFile
 from wikixlm.errors import UserError
 
-MAGIC = b"BZh"  # how every bzip2 file begins
+# How files begin, by the end of their names.
+MAGIC = {".bz2": ("bzip2", b"BZh"), ".zip": ("zip", b"PK\x03\x04")}
 WORTH_IT = 1 << 16  # bytes after which a broken attempt counts as progress, not as a failure
 
 
@@ -172,11 +173,12 @@ def _validator(response: httpx.Response) -> str:
 
 
 def _append(partial: Partial, data: bytes, url: str) -> None:
-    if partial.size < len(MAGIC):
-        wanted = MAGIC[partial.size : partial.size + len(data)]
+    kind, magic = MAGIC[Path(partial.file.name).suffix]
+    if partial.size < len(magic):
+        wanted = magic[partial.size : partial.size + len(data)]
         if not data.startswith(wanted):
             partial.restart()
-            raise Refused(f"{url} is no bzip2 file: it begins with {data[:20]!r}")
+            raise Refused(f"{url} is no {kind} file: it begins with {data[:20]!r}")
     if partial.size + len(data) > partial.file.size:
         partial.restart()
         raise _OtherSize(f"{url} has more than the published {partial.file.size} bytes")

@@ -1,0 +1,114 @@
+"""Fine-tuning on XNLI; only where the target finetune_xnli asks for it.
+
+Needs: export/, English among the languages; xnli.local, or dumps.contact for a download.
+Makes: xnli/ as downloaded, work/xnli/, models/xnli/seed-{seed}/, evaluation/xnli.tsv. checkpoints/xnli/ is no rule's
+       output, so that a killed fine-tuning goes on from its last checkpoint.
+"""
+
+
+def has_english(wildcards):
+    """No more inputs; without English there is nothing to fine-tune on, and nothing is started."""
+    if "en" not in cfg.languages:
+        refuse(f"finetune_xnli: XNLI is fine-tuned on English, and languages is {', '.join(cfg.languages)}: add en")
+    return []
+
+
+localrules:
+    finetune_xnli,
+
+
+rule download_xnli:
+    """Both archives, the same content every time; whatever breaks, the next call goes on where this one stopped."""
+    output:
+        "xnli/manifest.json",
+    log:
+        "logs/download_xnli.log",
+    benchmark:
+        "logs/benchmarks/download_xnli.tsv"
+    localrule: not PARTITION
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        **{**SERVERS, "mirrors": shlex.join(cfg.xnli.mirrors)},
+        **PARTITION,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    shell:
+        "wikixlm download-xnli --log {log:q} --output {output:q}"
+        " --mirrors {resources.mirrors} --contact {resources.contact}"
+
+
+rule prepare_xnli:
+    """English MultiNLI to train on, XNLI in the run's languages; rows in and out are counted."""
+    input:
+        has_english,
+        source=str(locate(cfg.xnli.local)) if cfg.xnli.local else "xnli/manifest.json",
+    output:
+        train="work/xnli/train.jsonl.zst",
+        valid="work/xnli/valid.jsonl.zst",
+        test="work/xnli/test.jsonl.zst",
+        counts="work/counts/prepare_xnli.json",
+    log:
+        "logs/prepare_xnli.log",
+    benchmark:
+        "logs/benchmarks/prepare_xnli.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        languages=cfg.languages,
+    shell:
+        "wikixlm prepare-xnli --log {log:q} --source {input.source:q} --languages {params.languages}"
+        " --output-dir $(dirname {output.train:q}) --counts {output.counts:q}"
+
+
+rule finetune_xnli_seed:
+    """The exported model fine-tuned on English with one seed, and scored in every language."""
+    input:
+        train="work/xnli/train.jsonl.zst",
+        valid="work/xnli/valid.jsonl.zst",
+        test="work/xnli/test.jsonl.zst",
+        model=EXPORTED,
+    output:
+        # update: an old model stays until the new one takes its place.
+        update(expand("models/xnli/seed-{{seed}}/{name}", name=["config.json", "model.safetensors"])),
+        metrics=update("models/xnli/seed-{seed}/metrics.tsv"),
+    log:
+        "logs/finetune_xnli/seed-{seed}.log",
+    benchmark:
+        "logs/benchmarks/finetune_xnli/seed-{seed}.tsv"
+    conda:
+        "../envs/hf.yaml"
+    threads: 8
+    resources:
+        **cfg.train.gpu_resources(),
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+        device=cfg.train.device,
+    params:
+        settings=cfg.xnli.options(),
+    shell:
+        # The training text comes as tokens.
+        "wikixlm finetune --log {log:q} --model export --train {input.train:q} --valid {input.valid:q}"
+        " --test {input.test:q} --text premise hypothesis --tokenized train --seed {wildcards.seed} {params.settings}"
+        " --device {resources.device} --threads {threads}"
+        " --checkpoints checkpoints/xnli/seed-{wildcards.seed} --output $(dirname {output.metrics:q})"
+
+
+rule finetune_xnli:
+    """Target: accuracy per language and seed, their means, and the zero-shot gap to English."""
+    input:
+        has_english,
+        metrics=expand("models/xnli/seed-{seed}/metrics.tsv", seed=cfg.xnli.seeds),
+    output:
+        "evaluation/xnli.tsv",
+    log:
+        "logs/finetune_xnli.log",
+    conda:
+        "../envs/data.yaml"
+    params:
+        seeds=cfg.xnli.seeds,
+    shell:
+        "wikixlm score-xnli --log {log:q} --seeds {params.seeds} --metrics {input.metrics:q} --output {output:q}"
