@@ -91,7 +91,7 @@ def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict
         return earlier
     command = [sys.executable, __file__, *settings]
     print(f"running {variant}, seed {seed} …", file=sys.stderr, flush=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOGLEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith(RESULT)]
     if done.returncode or not lines:

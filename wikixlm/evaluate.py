@@ -121,6 +121,10 @@ def main(args: argparse.Namespace) -> None:
     """Score the model and write the table."""
     if args.data is None and not args.text:
         raise UserError("there is nothing to evaluate: give --data (a run's splits) or --text (raw text), or both")
+    if args.text and args.languages:
+        raise UserError("--languages goes with the splits of --data; --text names its languages itself")
+    if args.pseudo < 0:
+        raise UserError(f"--pseudo {args.pseudo}: a number of lines is accepted, 0 for none")
     chosen = device.choose(args.device)
     logging.info("evaluating on %s (%s)", chosen.kind, chosen.reason)
     model = load_model(args, chosen.kind)

@@ -183,6 +183,17 @@ def test_what_would_be_lost_is_an_error(new, words):
         extend(weights_of(old), old, new, seed=0)
 
 
+def test_what_only_fills_the_vocabulary_up_may_go():
+    """A vocabulary is a multiple of 8: one with symbols added may need fewer fillers."""
+    old = Names(symbols("a", "madeupword0000", "madeupword0001"), ["en"])
+    new = Names(symbols("b", "a", "madeupword0000"), ["en"])
+    before = weights_of(old)
+    after = extend(before, old, new, seed=0)
+    for name in ("encoder.sentence_encoder.embed_tokens.weight", "encoder.lm_output_learned_bias"):
+        assert torch.equal(after[name][6:], before[name][5:7])
+        assert len(after[name]) == 8
+
+
 def test_names_that_do_not_fit_the_model_are_an_error():
     old = Names(symbols("a", "b"), ["en"])
     with pytest.raises(UserError, match="7 rows for 8 symbols"):

@@ -107,7 +107,16 @@ def test_the_files_of_the_contract_are_there(finished):
     manifest = json.loads((run.directory / "models" / "mlm" / "manifest.json").read_text())
     assert [source["size"] for source in manifest["sources"]["en"]] == [(run.directory / "en.txt").stat().st_size]
     header, *rows = (run.directory / "evaluation" / "mlm_perplexity.tsv").read_text().splitlines()
-    assert header.split("\t") == ["language", "split", "tokens", "loss", "perplexity", "accuracy", "unigram"]
+    assert header.split("\t") == [
+        "language",
+        "split",
+        "tokens",
+        "loss",
+        "perplexity",
+        "accuracy",
+        "unigram",
+        "bits_per_character",
+    ]
     assert {tuple(row.split("\t")[:2]) for row in rows} == {
         (lang, split) for lang in ("en", "bg", "mean") for split in ("valid", "test")
     }

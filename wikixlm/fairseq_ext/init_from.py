@@ -9,6 +9,7 @@ they neither swamp nor vanish in the softmax (Hewitt, "Initializing new word emb
 
 import argparse
 import pickle
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ _TOKENS = f"{_ENCODER}embed_tokens.weight"
 _BIAS = "encoder.lm_output_learned_bias"
 _LANGUAGES = f"{_ENCODER}segment_embeddings.weight"
 _POSITIONS = f"{_ENCODER}embed_positions.weight"
+# Fills the vocabulary up to a multiple of 8; an extended one has fewer or more of them, and no text has any.
+_FILLER = re.compile(r"madeupword\d{4}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def extend(weights: dict[str, Tensor], old: Names, new: Names, seed: int) -> dic
         seed: of the new rows' random start.
 
     Raises:
-        UserError: sizes and names don't agree, or a symbol or language would be lost.
+        UserError: sizes and names don't agree, or a symbol or language would be lost (but for fillers).
     """
     _check("symbols", old.symbols, new.symbols, len(weights[_TOKENS]))
     _check("languages", old.languages, new.languages, len(weights[_LANGUAGES]))
@@ -100,34 +103,31 @@ def extend(weights: dict[str, Tensor], old: Names, new: Names, seed: int) -> dic
     trained = weights[_TOKENS][len(SPECIALS) :]
     noise = torch.randn(len(new.symbols), trained.shape[1], generator=generator)
     fresh = trained.float().mean(0) + noise * trained.float().std(0)
-    symbols = _places(old.symbols, new.symbols)
-    result[_TOKENS] = _carry_over(weights[_TOKENS], symbols, fresh)
-    result[_BIAS] = _carry_over(weights[_BIAS], symbols, weights[_BIAS].float().mean().expand(len(new.symbols)))
+    bias = weights[_BIAS].float().mean().expand(len(new.symbols))
     mean = weights[_LANGUAGES].float().mean(0).expand(len(new.languages), -1)
-    result[_LANGUAGES] = _carry_over(weights[_LANGUAGES], _places(old.languages, new.languages), mean)
+    result[_TOKENS] = _carry_over(weights[_TOKENS], old.symbols, new.symbols, fresh)
+    result[_BIAS] = _carry_over(weights[_BIAS], old.symbols, new.symbols, bias)
+    result[_LANGUAGES] = _carry_over(weights[_LANGUAGES], old.languages, new.languages, mean)
     return result
 
 
 def _check(kind: str, old: Sequence[str], new: Sequence[str], rows: int) -> None:
     if len(old) != rows:
         raise UserError(f"train.init_from: the model has {rows} rows for {len(old)} {kind}: its names don't fit it")
-    if lost := sorted(set(old) - set(new)):
+    if lost := sorted(name for name in set(old) - set(new) if not _FILLER.fullmatch(name)):
         some = ", ".join(lost[:5]) + (", …" if len(lost) > 5 else "")
         raise UserError(
             f"train.init_from: {len(lost)} {kind} of the model are missing here ({some}); they may be extended, not "
-            "replaced: keep bpe.codes_file, bpe.vocab_file and the model's languages, and add to them"
+            "replaced: keep the model's codes (bpe.codes_file) and languages, and add to them"
         )
 
 
-def _places(old: Sequence[str], new: Sequence[str]) -> Tensor:
-    """Where each of `old` stands in `new`."""
+def _carry_over(rows: Tensor, old: Sequence[str], new: Sequence[str], fresh: Tensor) -> Tensor:
+    """`fresh`, [new, …], with the rows of those names that have one already, [old, …]."""
     place = {name: number for number, name in enumerate(new)}
-    return torch.tensor([place[name] for name in old])
-
-
-def _carry_over(rows: Tensor, places: Tensor, fresh: Tensor) -> Tensor:
+    kept = [number for number, name in enumerate(old) if name in place]
     result = fresh.to(rows.dtype).clone()
-    result[places] = rows
+    result[[place[old[number]] for number in kept]] = rows[kept]
     return result
 
 
