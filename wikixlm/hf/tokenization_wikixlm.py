@@ -40,8 +40,7 @@ class WikixlmTokenizer(XLMTokenizer):
 
     Raises:
         ValueError: no language was given, or one that the model was not trained on.
-        ImportError: the language needs a package that is missing.
-        OSError: Japanese needs KyTea's model, which is missing.
+        ImportError: the language needs a package, or KyTea's model, that is missing.
     """
 
     model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012
@@ -192,7 +191,9 @@ def _package(module: str, package: str, lang: str) -> Any:
 def _kytea() -> Segmenter:
     model = next((place for name in KYTEA_MODELS if (place := Path(name).expanduser()).is_file()), None)
     if model is None:
-        raise OSError(f"language ja needs KyTea's model, which is not at {' or '.join(KYTEA_MODELS)}; install KyTea")
+        raise ImportError(
+            f"language ja needs KyTea's model, which is not at {' or '.join(KYTEA_MODELS)}; install KyTea"
+        )
     tagger = _package("Mykytea", "kytea", "ja").Mykytea(f"-model {model}")
     return lambda text: list(tagger.getWS(text))
 
