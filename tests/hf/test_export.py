@@ -196,6 +196,7 @@ def test_the_pipelines_ten_best_words_are_fairseqs(run, trained, exported, langu
 
 def test_the_card_tells_what_the_run_was(run):
     card = (run.export / "README.md").read_text()
+    assert 'language: ["en", "bg", "ar", "th", "zh", "ja", "ro"]' in card
     assert "arwiki, dump of 20261101, 1.2 GB" in card
     assert f"{sum(map(len, run.ids['th'])):,}" in card
     assert "| ar | test | 120 | 148.4 | 0.125 | 301.5 |" in card

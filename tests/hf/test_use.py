@@ -171,6 +171,14 @@ def test_a_line_that_is_there_twice_counts_with_either():
     assert accuracy([1, 0, 1], ["a", "a", "b"]) == pytest.approx(2 / 3)
 
 
+def test_the_summary_names_the_export(tmp_path, capsys):
+    for path in ("models/mlm/model.pt", "evaluation/mlm_perplexity.tsv", "export/config.json"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    wikixlm("summary", "--directory", tmp_path)
+    assert f"export       {tmp_path / 'export'}\n" in capsys.readouterr().out
+
+
 # --- the extra ---
 
 TRAINING = ["tokenize", "learn-bpe", "binarize", "train", "evaluate", "provenance", "summary"]
