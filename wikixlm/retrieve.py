@@ -59,7 +59,8 @@ def nearest(source: Vectors, target: Vectors, csls: bool = False) -> list[int]:
 
 def _normed(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    normed: Vectors = vectors / np.maximum(lengths, 1e-12)
+    return normed
 
 
 def _neighbourhood(vectors: Vectors, others: Vectors) -> Vectors:

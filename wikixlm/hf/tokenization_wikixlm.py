@@ -120,6 +120,10 @@ class WikixlmTokenizer(XLMTokenizer):
             words = [part for word in segmented for part in word.split()]
         return lowercase_and_remove_accent(words) if self.do_lowercase_and_remove_accent else words
 
+    def _convert_token_to_id(self, token: str) -> int:
+        number = self.encoder.get(token)
+        return self.encoder[self.unk_token] if number is None else number
+
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
         """Symbols joined to words, with a space between words and around special tokens."""
         special = set(self.all_special_tokens)
