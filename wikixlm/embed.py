@@ -18,8 +18,8 @@ from wikixlm import console, device
 from wikixlm.bpe import text_lines
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
-from wikixlm.fill import add_model_arguments, exported_model
 from wikixlm.hf.encoder import SentenceEncoder
+from wikixlm.hf.exported import add_model_arguments, exported_model
 
 AT_ONCE = 10_000  # lines sorted by length at a time; memory grows with it, not with the file
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from wikixlm import device, hf
 from wikixlm.errors import UserError
+from wikixlm.hf.exported import add_model_arguments, exported_model, load_model
 
 MARK = "[MASK]"
 
@@ -40,7 +41,6 @@ def fill(text: str, path: Path, lang: str, top: int, kind: str = "cpu") -> Itera
     """
     import torch
 
-    from wikixlm.hf.encoder import load_model
     from wikixlm.hf.vocabulary import fairseq_symbol
 
     if MARK not in text:
@@ -57,29 +57,6 @@ def fill(text: str, path: Path, lang: str, top: int, kind: str = "cpu") -> Itera
     for values, numbers in zip(best.values.tolist(), best.indices.tolist(), strict=True):
         symbols = map(fairseq_symbol, tokenizer.convert_ids_to_tokens(numbers))
         yield [Guess(*guess) for guess in zip(symbols, numbers, values, strict=True)]
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which model, and where to compute."""
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument(
-        "--directory", type=Path, default=Path(), help="the run, whose export/ is taken: what snakemake was given"
-    )
-    place.add_argument("--export", type=Path, help="an exported model, wherever it is")
-    parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
-
-
-def exported_model(args: argparse.Namespace) -> Path:
-    """The exported model that the arguments name.
-
-    Raises:
-        UserError: there is none.
-    """
-    path: Path = args.export or args.directory / "export"
-    if not path.is_dir():
-        hint = "" if args.export else "; `snakemake export_hf` makes it once the model is trained"
-        raise UserError(f"there is no exported model at {path}{hint}")
-    return path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

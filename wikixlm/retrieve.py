@@ -19,8 +19,8 @@ from wikixlm import device
 from wikixlm.embed import read_sentences, refuse_empty
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
-from wikixlm.fill import add_model_arguments, exported_model
 from wikixlm.hf.encoder import SentenceEncoder, Vectors
+from wikixlm.hf.exported import add_model_arguments, exported_model
 
 HEADER = ("source", "target", "sentences", "score", "accuracy", "chance")
 NEIGHBOURS = 10

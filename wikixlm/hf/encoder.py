@@ -12,29 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import hf
-from wikixlm.errors import UserError
+from wikixlm.hf.exported import load_model
 
 Vectors = npt.NDArray[np.float32]
-
-
-def load_model(path: Path, kind: str, auto_class: str) -> Any:
-    """The model in an export, on a device, in evaluation mode.
-
-    Args:
-        path: the export.
-        kind: `cpu` or `cuda`.
-        auto_class: of transformers, `AutoModel` or `AutoModelForMaskedLM`.
-
-    Raises:
-        UserError: there is none, or it can't be read.
-    """
-    transformers = hf.quietly()
-    if not (path / "config.json").is_file():
-        raise UserError(f"{path} is no exported model: it has no config.json; `wikixlm export` writes one")
-    try:
-        return getattr(transformers, auto_class).from_pretrained(path).to(kind).eval()
-    except (OSError, ValueError) as failure:
-        raise UserError(f"{path} can't be loaded: {str(failure).splitlines()[0]}") from failure
 
 
 class SentenceEncoder:
