@@ -115,7 +115,8 @@ class SentenceEncoder(nn.Module):
         positions = self.embed_positions.weight[self.pad + 1 : self.pad + 1 + width]
         if len(positions) < width:
             raise ValueError(f"an example has {width} tokens, the model has {len(positions)} positions")
-        x = self.embed_tokens(src_tokens) + positions + self.segment_embeddings(segment_labels)
+        # In BERT's order, so that the exported model rounds as this one does.
+        x = self.embed_tokens(src_tokens) + self.segment_embeddings(segment_labels) + positions
         if self.emb_layer_norm is not None:
             x = self.emb_layer_norm(x)
         x = self.dropout(x)
