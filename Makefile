@@ -22,7 +22,7 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $(STAMP)
 
-demo: $(STAMP) ## train a small model on two real dumps, in runs/demo (minutes, on a CPU)
+demo: $(STAMP) ## train and export a small model on two real dumps, in runs/demo (minutes, on a CPU)
 	@mkdir -p $(RUN)
 	$(SNAKEMAKE)
 	@$(BIN)/wikixlm summary --directory $(RUN) --next '$(BIN)/snakemake train_mlm --cores all   # your languages and dumps.contact in config.yaml first'

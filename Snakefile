@@ -35,4 +35,4 @@ rule all:
         rules.train_mlm.output,
         rules.provenance.output,
         rules.evaluate_mlm.output,
-        exported_where_it_fits,
+        export_if_possible,

@@ -14,13 +14,18 @@ from snakemake.settings.types import DeploymentMethod
 
 from wikixlm import console
 from wikixlm.config import load_or_exit
+from wikixlm.export import FILES, obstacle
 from wikixlm.packagepath import locate
 
 SPLITS = ["train", "valid", "test"]
 
+EXPORT = [f"export/{name}" for name in FILES]
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
+
+# Why the model can't be exported, where it can't.
+NO_EXPORT = obstacle(cfg.train.fits_transformers(), stages_run_here=not CONDA)
 
 # In a conda environment the package is reached by PYTHONPATH and run by that environment's python; otherwise by the
 # interpreter that runs Snakemake, activated or not.
@@ -75,13 +80,21 @@ def one_of(languages):
     return "|".join(map(re.escape, languages)) or "(?!)"
 
 
+def must_be_exportable(wildcards):
+    """No more inputs; where the model can't be exported this ends the run before anything is made."""
+    if NO_EXPORT:
+        console.error(f"export_hf: {NO_EXPORT}")
+        raise SystemExit(1)
+    return []
+
+
+def export_if_possible(wildcards):
+    """The export, for targets that go without where the model can't be exported."""
+    return go_without_export() if NO_EXPORT else EXPORT
+
+
 @functools.cache
-def remark(line):
-    """Say a warning once, from a function that Snakemake may call several times."""
-    console.warn(line)
-
-
-def refuse(line):
-    """Say what can't be done, from an input function, so that nothing starts."""
-    console.error(line)
-    raise SystemExit(1)
+def go_without_export():
+    """No files; said once."""
+    console.warn(f"export/ is left out: {NO_EXPORT}")
+    return []

@@ -5,34 +5,11 @@ Makes: export/: config.json, model.safetensors, vocab.json, merges.txt, tokenize
        README.md, the model card. Only a model with train.encoder_normalize_before fits a class of transformers.
 """
 
-from wikixlm.export import FILES
-
-UNFIT = (
-    "without train.encoder_normalize_before: true the model has no LayerNorm on its embeddings, and fits no class of"
-    " transformers"
-)
-EXPORTED = [f"export/{name}" for name in FILES]
-
-
-def fits_transformers(wildcards):
-    """No more inputs; a model that can't be exported stops here, before anything is made."""
-    if not cfg.train.fits_transformers():
-        refuse(f"export_hf: {UNFIT}")
-    return []
-
-
-def exported_where_it_fits(wildcards):
-    """The export, for targets that go without it where the model fits no class of transformers."""
-    if cfg.train.fits_transformers():
-        return EXPORTED
-    remark(f"export/ is left out: {UNFIT}")
-    return []
-
 
 rule export_hf:
     """config.json, weights, tokenizer and model card; read back and compared with the trained model."""
     input:
-        fits_transformers,
+        must_be_exportable,
         binaries=rules.data.input.binaries,
         dictionary=rules.data.input.dictionary,
         codes="monolingual_data/processed/codes",
@@ -42,7 +19,7 @@ rule export_hf:
         evaluation="evaluation/mlm_perplexity.tsv",
     output:
         # update: the old export stays until the new one takes its place.
-        update(EXPORTED),
+        update(EXPORT),
     log:
         "logs/export_hf.log",
     benchmark:

@@ -43,6 +43,9 @@ STAGES = {
     "score-xnli": ("wikixlm.finetuning.xnli_scores", "XNLI's table: accuracy per language, over seeds, and the gap"),
     "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
     "export": ("wikixlm.export", "write the model as a Hugging Face directory for transformers"),
+    "fill": ("wikixlm.fill", "have the model fill in [MASK] in a sentence"),
+    "embed": ("wikixlm.embed", "vectors of sentences, a line each, as a NumPy array"),
+    "retrieve": ("wikixlm.retrieve", "nearest-neighbour accuracy between the sentences of two languages"),
     "jobs": ("wikixlm.jobs", "what the jobs of a run took, against what was asked for"),
     "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
 }

@@ -9,6 +9,7 @@ exported model is read back, and its logits are compared with those of the train
 import argparse
 import logging
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,24 @@ FILES = (
 # Rounding of 32-bit floats in a deep model stays far below; a weight in the wrong place goes far beyond.
 LARGEST_DIFFERENCE = 1e-3
 _COMPARED = 64  # tokens
+
+
+def obstacle(embedding_norm: bool, stages_run_here: bool) -> str | None:
+    """What keeps a run's model from being exported, known before it is trained; None: nothing.
+
+    Args:
+        embedding_norm: whether the model will have a LayerNorm on its embeddings.
+        stages_run_here: whether this Python runs the stages, so that it needs their packages.
+    """
+    if not embedding_norm:
+        return (
+            "transformers has no class for a model without LayerNorm on its embeddings; "
+            "train.encoder_normalize_before: true adds it"
+        )
+    missing = [name for name in ("transformers", "safetensors") if stages_run_here and find_spec(name) is None]
+    if missing:
+        return f"{' and '.join(missing)} not installed; pip install 'wikixlm[hf]'"
+    return None
 
 
 def read_names(state: dict[str, Any], path: Path, vocabulary: Path) -> list[str]:

@@ -8,7 +8,7 @@ from wikixlm.errors import UserError
 
 
 def describe(directory: Path) -> str:
-    """A few lines about the run in `directory`: the model, each language's perplexity, the next command.
+    """A few lines about the run in `directory`: the model, the export if there is one, each language's perplexity.
 
     Raises:
         UserError: the run has no model or no evaluation yet.
@@ -18,7 +18,9 @@ def describe(directory: Path) -> str:
     for path in (model, table):
         if not path.is_file():
             raise UserError(f"{path} is not there: this run has not ended; look at {directory / 'logs'}")
-    lines = ["", f"model        {model}", f"evaluation   {table}", ""]
+    lines = ["", f"model        {model}", f"evaluation   {table}"]
+    exported = directory / "export"
+    lines += [f"export       {exported}", ""] if exported.is_dir() else [""]
     with open(table, encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream, delimiter="\t") if row["split"] == "test"]
     lines.append(f"{'test':<10} {'perplexity':>12} {'unigram baseline':>18}")

@@ -136,3 +136,26 @@ def test_compressed_files_open_with_the_standard_tool(tmp_path):
         stream.write("text\n")
     assert zstandard.ZstdDecompressor().decompress((tmp_path / "a.zst").read_bytes(), max_output_size=100) == b"text\n"
     assert time.time() - (tmp_path / "a.zst").stat().st_mtime < 60
+
+
+def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "folder"
+    for content in ("one", "two"):
+        with files.atomic_folder(target) as folder:
+            (folder / "a").write_text(content)
+            assert not target.exists() or (target / "a").read_text() == "one"
+        assert (target / "a").read_text() == content
+    with pytest.raises(RuntimeError), files.atomic_folder(target) as folder:
+        (folder / "a").write_text("three")
+        raise RuntimeError
+    assert (target / "a").read_text() == "two"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_a_kill_left_aside_comes_back(tmp_path):
+    """Killed between the two renamings, and then nothing new comes of it."""
+    (tmp_path / ".folder.old").mkdir()
+    (tmp_path / ".folder.old" / "a").write_text("one")
+    with pytest.raises(RuntimeError), files.atomic_folder(tmp_path / "folder"):
+        raise RuntimeError
+    assert (tmp_path / "folder" / "a").read_text() == "one"

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tests.workflow.conftest import ROOT, Workflow
+from wikixlm.export import FILES
 
 SMALL = {
     "extract": {"shards": 2},
@@ -24,7 +25,7 @@ SMALL = {
         "device": "cpu",
     },
 }
-TRAINING = {"train_mlm", "evaluate_mlm", "provenance", "all"}
+TRAINING = {"train_mlm", "evaluate_mlm", "provenance", "export_hf", "all"}
 
 
 def settings(own_text, languages="en bg", **changes):
@@ -57,7 +58,7 @@ def finished(tmp_path_factory):
     return run, text
 
 
-@pytest.mark.parametrize("target", ["download", "data", "train_mlm", "evaluate_mlm", "all"])
+@pytest.mark.parametrize("target", ["download", "data", "train_mlm", "evaluate_mlm", "export_hf", "all"])
 def test_every_target_plans_offline_from_the_default_configuration(workflow, target):
     jobs = workflow.planned(target)
     assert jobs["download_dump:de"] == 1
@@ -70,6 +71,22 @@ def test_every_target_plans_offline_from_the_default_configuration(workflow, tar
 def test_the_overlays_plan_in_any_directory(workflow, overlay):
     shutil.copy(ROOT / "config" / overlay, workflow.overlay)
     assert workflow.planned()["evaluate_mlm"] == 1
+
+
+def test_a_model_that_transformers_has_no_class_for_is_not_exported(workflow):
+    """`all` goes without, and says so; whoever asks for the export is told before anything starts."""
+    shutil.copy(ROOT / "config" / "tutorial.yaml", workflow.overlay)
+    done = workflow("--dry-run", "all")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("warning: export/ is left out: ") == 1
+    assert "rule export_hf" not in done.stdout
+    refused = workflow("export_hf")
+    assert refused.returncode != 0
+    (line,) = [line for line in refused.stdout.splitlines() if "rror" in line]
+    assert line.startswith("error: export_hf: ") and "train.encoder_normalize_before: true" in line
+    assert "Traceback" not in refused.stdout
+    assert {entry.name for entry in workflow.directory.iterdir()} <= {"overlay.yaml", ".snakemake"}
+    assert workflow("--dry-run", "all").returncode == 0, "no lock is left"
 
 
 def test_a_mistake_in_the_configuration_is_one_line_and_starts_nothing(workflow):
@@ -106,6 +123,7 @@ def test_the_files_of_the_contract_are_there(finished):
     assert (run.directory / "models" / "mlm" / "model.pt").is_file()
     manifest = json.loads((run.directory / "models" / "mlm" / "manifest.json").read_text())
     assert [source["size"] for source in manifest["sources"]["en"]] == [(run.directory / "en.txt").stat().st_size]
+    assert {entry.name for entry in (run.directory / "export").iterdir()} == set(FILES)
     header, *rows = (run.directory / "evaluation" / "mlm_perplexity.tsv").read_text().splitlines()
     assert header.split("\t") == ["language", "split", "tokens", "loss", "perplexity", "accuracy", "unigram"]
     assert {tuple(row.split("\t")[:2]) for row in rows} == {
@@ -167,7 +185,7 @@ def test_frozen_codes_and_vocabulary_leave_the_other_languages_alone(finished):
     [
         ({"train": {"lr": 0.01}}, TRAINING),
         ({"train": {"max_update": 4}}, TRAINING),
-        ({"evaluate": {"seed": 1}}, {"evaluate_mlm", "provenance", "all"}),
+        ({"evaluate": {"seed": 1}}, {"evaluate_mlm", "provenance", "export_hf", "all"}),
         ({"train": {"gpus": 2, "nodes": 2, "keep_checkpoints": 9}}, set()),
         ({"dumps": {"contact": "me@example.org", "mirrors": ["http://other.example"]}}, set()),
         ({"binarize": {"workers": 2}}, set()),

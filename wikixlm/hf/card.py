@@ -1,6 +1,7 @@
 """The model card: `README.md` of an exported model, made from the run's own records."""
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,10 +58,10 @@ def read_evaluation(path: Path) -> list[Row]:
 
 
 def _head(facts: Facts) -> str:
-    listed = "\n".join(f'- "{code}"' for code in facts.languages)
+    # The Hub refuses codes that are Wikimedia's own (simple, zh-yue).
+    listed = ", ".join(f'"{code}"' for code in facts.languages if re.fullmatch("[a-z]{2,3}", code))
     return f"""---
-language:
-{listed}
+language: [{listed}]
 library_name: transformers
 pipeline_tag: fill-mask
 tags: [wikixlm, xlm, masked-lm]

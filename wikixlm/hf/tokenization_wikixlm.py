@@ -40,8 +40,7 @@ class WikixlmTokenizer(XLMTokenizer):
 
     Raises:
         ValueError: no language was given, or one that the model was not trained on.
-        ImportError: the language needs a package that is missing.
-        OSError: Japanese needs KyTea's model, which is missing.
+        ImportError: the language needs a package, or KyTea's model, that is missing.
     """
 
     model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012
@@ -121,6 +120,10 @@ class WikixlmTokenizer(XLMTokenizer):
             words = [part for word in segmented for part in word.split()]
         return lowercase_and_remove_accent(words) if self.do_lowercase_and_remove_accent else words
 
+    def _convert_token_to_id(self, token: str) -> int:
+        number = self.encoder.get(token)
+        return self.encoder[self.unk_token] if number is None else number
+
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
         """Symbols joined to words, with a space between words and around special tokens."""
         special = set(self.all_special_tokens)
@@ -192,7 +195,9 @@ def _package(module: str, package: str, lang: str) -> Any:
 def _kytea() -> Segmenter:
     model = next((place for name in KYTEA_MODELS if (place := Path(name).expanduser()).is_file()), None)
     if model is None:
-        raise OSError(f"language ja needs KyTea's model, which is not at {' or '.join(KYTEA_MODELS)}; install KyTea")
+        raise ImportError(
+            f"language ja needs KyTea's model, which is not at {' or '.join(KYTEA_MODELS)}; install KyTea"
+        )
     tagger = _package("Mykytea", "kytea", "ja").Mykytea(f"-model {model}")
     return lambda text: list(tagger.getWS(text))
 

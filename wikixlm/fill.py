@@ -1,0 +1,101 @@
+"""Have the trained model fill in [MASK] in a sentence: a first feel of what it has learned.
+
+    wikixlm fill "The capital of France is [MASK]." --lang en --directory runs/demo
+
+Prints the most probable symbols, the best first, with their probabilities. A symbol that ends in `@@` is the beginning
+or the middle of a word, as in BPE-segmented text.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from wikixlm import device, hf
+from wikixlm.errors import UserError
+
+MARK = "[MASK]"
+
+
+class Guess(NamedTuple):
+    """A symbol in fairseq's writing, its id, and its probability in the place of the mask."""
+
+    symbol: str
+    id: int
+    probability: float
+
+
+def fill(text: str, path: Path, lang: str, top: int, kind: str = "cpu") -> Iterator[list[Guess]]:
+    """The `top` best symbols for each mask of the text, in order.
+
+    Args:
+        text: raw text with `[MASK]` at least once.
+        path: the exported model.
+        lang: the text's language.
+        top: symbols for each mask.
+        kind: `cpu` or `cuda`.
+
+    Raises:
+        UserError: no mask, too long a text, an unknown language, or no exported model.
+    """
+    import torch
+
+    from wikixlm.hf.encoder import load_model
+    from wikixlm.hf.vocabulary import fairseq_symbol
+
+    if MARK not in text:
+        raise UserError(f"there is no {MARK} in the text: put it where the model is to guess")
+    tokenizer = hf.load(path, lang)
+    model = load_model(path, kind, "AutoModelForMaskedLM")
+    inputs = tokenizer(text.replace(MARK, tokenizer.mask_token), return_tensors="pt", verbose=False).to(kind)
+    length, positions = inputs["input_ids"].shape[1], model.config.max_position_embeddings
+    if length > positions:
+        raise UserError(f"the text has {length} symbols, the model {positions} positions: shorten it")
+    with torch.inference_mode():
+        logits = model(**inputs).logits[inputs["input_ids"] == tokenizer.mask_token_id]
+    best = logits.float().softmax(dim=-1).topk(min(top, logits.shape[-1]))
+    for values, numbers in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+        symbols = map(fairseq_symbol, tokenizer.convert_ids_to_tokens(numbers))
+        yield [Guess(*guess) for guess in zip(symbols, numbers, values, strict=True)]
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model, and where to compute."""
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--directory", type=Path, default=Path(), help="the run, whose export/ is taken: what snakemake was given"
+    )
+    place.add_argument("--export", type=Path, help="an exported model, wherever it is")
+    parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
+
+
+def exported_model(args: argparse.Namespace) -> Path:
+    """The exported model that the arguments name.
+
+    Raises:
+        UserError: there is none.
+    """
+    path: Path = args.export or args.directory / "export"
+    if not path.is_dir():
+        hint = "" if args.export else "; `snakemake export_hf` makes it once the model is trained"
+        raise UserError(f"there is no exported model at {path}{hint}")
+    return path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of this stage."""
+    parser.add_argument("text", help=f"a sentence with {MARK} in it, once or more often")
+    parser.add_argument("--lang", required=True, help="language of the sentence, one of the model's")
+    parser.add_argument("--top", type=int, default=10, help="symbols to show for each mask")
+    add_model_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Print the guesses."""
+    path = exported_model(args)
+    kind = device.choose(args.device).kind
+    for number, guesses in enumerate(fill(args.text, path, args.lang, args.top, kind)):
+        if number:
+            print()
+        for guess in guesses:
+            print(f"{guess.probability:.4f}  {guess.symbol}")

@@ -1,0 +1,120 @@
+"""An exported model that makes vectors of sentences: the mean of the last layer's states over a text's symbols.
+
+The framing `</s>` and padding don't count. A text longer than the model's positions is cut into pieces, each framed,
+and the mean is taken over all their symbols: nothing of it is lost.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wikixlm import hf
+from wikixlm.errors import UserError
+
+Vectors = npt.NDArray[np.float32]
+
+
+def load_model(path: Path, kind: str, auto_class: str) -> Any:
+    """The model in an export, on a device, in evaluation mode.
+
+    Args:
+        path: the export.
+        kind: `cpu` or `cuda`.
+        auto_class: of transformers, `AutoModel` or `AutoModelForMaskedLM`.
+
+    Raises:
+        UserError: there is none, or it can't be read.
+    """
+    transformers = hf.quietly()
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path} is no exported model: it has no config.json; `wikixlm export` writes one")
+    try:
+        return getattr(transformers, auto_class).from_pretrained(path).to(kind).eval()
+    except (OSError, ValueError) as failure:
+        raise UserError(f"{path} can't be loaded: {str(failure).splitlines()[0]}") from failure
+
+
+class SentenceEncoder:
+    """Texts of one language to vectors.
+
+    Args:
+        path: the export.
+        lang: the texts' language.
+        kind: `cpu` or `cuda`.
+        max_tokens: symbols in a batch, padding included; changes speed and memory only.
+    """
+
+    def __init__(self, path: Path, lang: str, kind: str = "cpu", max_tokens: int = 8192) -> None:
+        self._path = path
+        self.bind(lang)
+        self._model = load_model(path, kind, "AutoModel")
+        self._kind = kind
+        self._max_tokens = max_tokens
+
+    def bind(self, lang: str) -> None:
+        """Go on in another language.
+
+        Raises:
+            UserError: the model doesn't know it.
+        """
+        self._tokenizer = hf.load(self._path, lang)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return int(self._model.config.hidden_size)
+
+    def encode(self, texts: Sequence[str]) -> tuple[Vectors, list[int]]:
+        """The vectors of texts, [texts, width], in their order.
+
+        Returns:
+            The vectors, and the numbers of the texts without a symbol, whose vectors are zeros.
+        """
+        pieces = [
+            (number, piece) for number, text in enumerate(texts) for piece in self._pieces(self._symbols_of(text))
+        ]
+        sums = np.zeros((len(texts), self.width), dtype=np.float64)
+        counts = np.zeros(len(texts), dtype=np.int64)
+        for batch in self._batches(pieces):
+            states = self._states([piece for _, piece in batch])
+            for (number, piece), state in zip(batch, states, strict=True):
+                sums[number] += state
+                counts[number] += len(piece)
+        vectors = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+        return vectors, np.flatnonzero(counts == 0).tolist()
+
+    def _symbols_of(self, text: str) -> list[int]:
+        symbols = self._tokenizer.tokenize(text, split_special_tokens=True)
+        ids: Any = self._tokenizer.convert_tokens_to_ids(symbols)
+        return ids
+
+    def _pieces(self, symbols: list[int]) -> list[list[int]]:
+        room = self._model.config.max_position_embeddings - 2
+        return [symbols[start : start + room] for start in range(0, len(symbols), room)]
+
+    def _batches(self, pieces: list[tuple[int, list[int]]]) -> Iterator[list[tuple[int, list[int]]]]:
+        """The pieces, the longest first, so that little is padded and too large a batch fails at once."""
+        ordered = sorted(pieces, key=lambda entry: -len(entry[1]))
+        start = 0
+        while start < len(ordered):
+            size = max(1, self._max_tokens // (len(ordered[start][1]) + 2))
+            yield ordered[start : start + size]
+            start += size
+
+    def _states(self, pieces: list[list[int]]) -> npt.NDArray[np.float64]:
+        """Each piece's states summed over its symbols, [pieces, width]."""
+        import torch
+
+        framed = [{"input_ids": self._tokenizer.build_inputs_with_special_tokens(piece)} for piece in pieces]
+        for encoding in framed:
+            encoding["token_type_ids"] = [self._tokenizer.language_id] * len(encoding["input_ids"])
+        inputs = self._tokenizer.pad(framed, return_tensors="pt").to(self._kind)
+        with torch.inference_mode():
+            states = self._model(**inputs).last_hidden_state
+        width = torch.tensor([len(piece) for piece in pieces], device=self._kind)
+        places = torch.arange(states.shape[1], device=self._kind)
+        inside = (places >= 1) & (places <= width[:, None])
+        return (states.double() * inside[:, :, None]).sum(dim=1).cpu().numpy()
