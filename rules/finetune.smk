@@ -7,9 +7,11 @@ Makes: xnli/ as downloaded, work/xnli/, models/xnli/seed-{seed}/, evaluation/xnl
 
 
 def has_english(wildcards):
-    """No more inputs; without English there is nothing to fine-tune on, and nothing is started."""
+    """No more inputs; without English there is nothing to fine-tune on, and this ends the run before it starts."""
     if "en" not in cfg.languages:
-        refuse(f"finetune_xnli: XNLI is fine-tuned on English, and languages is {', '.join(cfg.languages)}: add en")
+        there = ", ".join(cfg.languages)
+        console.error(f"finetune_xnli: XNLI is fine-tuned on English, and languages is {there}: add en")
+        raise SystemExit(1)
     return []
 
 
@@ -70,7 +72,7 @@ rule finetune_xnli_seed:
         train="work/xnli/train.jsonl.zst",
         valid="work/xnli/valid.jsonl.zst",
         test="work/xnli/test.jsonl.zst",
-        model=EXPORTED,
+        model=rules.export_hf.output,
     output:
         # update: an old model stays until the new one takes its place.
         update(expand("models/xnli/seed-{{seed}}/{name}", name=["config.json", "model.safetensors"])),

@@ -72,6 +72,11 @@ def test_merge_replaces_lists_and_keeps_the_base_unchanged():
             ["dumps.local and corpora.local both name en"],
         ),
         ({"bpe": {"codes_file": "gone"}}, ["bpe.codes_file", "gone", "does not exist"]),
+        ({"xnli": {"local": "gone"}}, ["xnli.local", "gone", "this folder does not exist"]),
+        ({"xnli": {"local": str(BASE)}}, ["xnli.local", "this folder is a file"]),
+        ({"xnli": {"seeds": [1, 2, 1]}}, ["xnli.seeds", "seed 1 stands more than once"]),
+        ({"xnli": {"seeds": []}}, ["xnli.seeds", "at least 1"]),
+        ({"xnli": {"max_length": 4}}, ["xnli.max_length", "greater than or equal to 8"]),
     ],
 )
 def test_each_mistake_is_one_line_that_names_the_key(overlay, parts):

@@ -64,6 +64,7 @@ def corpus(workflow, lang: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_from_text_and_a_download_to_the_table(workflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     archives = factory.pack(factory.write(folder / "unpacked"), folder / "packed")
@@ -73,7 +74,7 @@ def test_from_text_and_a_download_to_the_table(workflow, tmp_path_factory):
         server.files |= {f"XNLI/{path.name}": path.read_bytes() for path in archives.glob("*.zip")}
         xnli = {**settings, "mirrors": [f"{server.url}/XNLI"]}
         workflow.configure(**TINY, corpora=corpora, dumps={"contact": "tests@example.org"}, xnli=xnli)
-        done = workflow("finetune_xnli", timeout=600)
+        done = workflow("finetune_xnli", timeout=1500)
     assert done.returncode == 0, done.stdout
     with open(workflow.directory / "evaluation" / "xnli.tsv", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))

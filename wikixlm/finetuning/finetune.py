@@ -170,7 +170,7 @@ def settings(args: argparse.Namespace, chosen: device.Device) -> Settings:
 
 def checkpoints(args: argparse.Namespace) -> Path:
     """The folder of the checkpoints of all data and settings."""
-    return args.checkpoints or args.output.with_name(f"{args.output.name}.checkpoints")
+    return Path(args.checkpoints or args.output.with_name(f"{args.output.name}.checkpoints"))
 
 
 def publish(args: argparse.Namespace, fitted: Fitted, figures: list[Score], counts: list[Counts]) -> None:

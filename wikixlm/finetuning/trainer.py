@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Sampler
 from transformers import (
@@ -64,7 +65,8 @@ class LengthGrouped(Sampler[int]):
 
 class _Trainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return LengthGrouped(self.train_dataset.lengths, self.args.train_batch_size, self.args.seed)
+        examples: Any = self.train_dataset
+        return LengthGrouped(examples.lengths, self.args.train_batch_size, self.args.seed)
 
 
 class _Teller(TrainerCallback):
@@ -159,7 +161,8 @@ def make_trainer(
 
 
 def _accuracy(prediction: EvalPrediction) -> dict[str, float]:
-    return {"accuracy": float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())}
+    logits = np.asarray(prediction.predictions)
+    return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
 
 
 def run(trainer: Trainer, save_dir: Path) -> int:
