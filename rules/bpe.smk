@@ -49,7 +49,7 @@ else:
             "../envs/data.yaml"
         threads: 8
         resources:
-            mem_mb=lambda wildcards, attempt: 8000 * attempt,
+            mem_mb=lambda wildcards, attempt: 10000 * attempt,
             runtime=lambda wildcards, attempt: 720 * attempt,
         params:
             codes=cfg.bpe.codes,
