@@ -6,10 +6,10 @@
 One run on one machine: the English sample (106 articles of the gensim wheel), replicated with new page ids. Rates are
 MB of a stage's input per second of CPU time, start of the process included for ours, for Perl and for subword-nmt, and
 not included for sacremoses and transformers. Replicated text flatters what remembers words, ours and subword-nmt
-alike; benchmarks/scale.py has text that never repeats itself. The Perl scripts come with the package mosestokenizer
-(pip install --no-deps mosestokenizer); without it or without perl their rows are left out. It lacks two of the four
-that XLM runs; a line of Perl of our own does what these do, and its row says so. XLM's BPE is fastBPE, which no
-longer builds; subword-nmt stands in for it, and a ratio says what is left if that step took the chain no time at all.
+alike; benchmarks/scale.py has text that never repeats itself. The Perl scripts are those of the package mosestokenizer;
+without perl their rows are left out. It lacks two of the four that XLM runs; a line of Perl of our own does what these
+do, and its row says so. XLM's BPE is fastBPE, which no longer builds; subword-nmt stands in for it, and a ratio says
+what is left if that step took the chain no time at all.
 """
 
 import argparse

@@ -3,7 +3,8 @@
 The sample is drawn from the whole corpus, line by line, with XLM's probabilities p ~ n^alpha over languages; it
 depends on the seed, not on shards or cores, and neither do the codes. The codes are written in fastBPE's format:
 `left right count` a merge, where count is how often the merge is made in the sample. Memory grows with the number of
-different words in the sample.
+different words in the sample, by 1 KB each: the trainer keeps a record for each character of each word, and for each
+pair of symbols the words that have it (benchmarks/joint.py, words of 7.5 characters).
 
 With --codes-file nothing is learned: the file is checked and taken over.
 """
