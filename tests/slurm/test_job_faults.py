@@ -100,7 +100,7 @@ def test_killed_and_started_again(run):
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(600, func_only=True)
+@pytest.mark.timeout(600, func_only=True)  # not while it waits for the others
 @pytest.mark.parametrize(("seconds", "path"), [(1, ""), (65, f"{WITHOUT_ACCOUNTING}:")], ids=["a second", "a minute"])
 def test_a_controller_that_is_down_in_the_middle_of_a_run(run, seconds, path):
     """After ten seconds the plugin asks sacct instead, and where that can only fail it forgets the job and hangs."""
