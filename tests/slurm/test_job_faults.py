@@ -13,6 +13,7 @@ from tests.slurm.conftest import PROFILE
 WITHOUT_ACCOUNTING = PROFILE / "bin"
 # One job of two rules: `corpus` and `tokenize` of one shard.
 TARGET = "work/tokenized/en/00000-of-00001.jsonl.zst"
+FIRST_HALF = "work/counts/extract/en/00000-of-00001.json"
 
 
 @pytest.fixture
@@ -103,8 +104,11 @@ def test_killed_and_started_again(run):
 @pytest.mark.timeout(600, func_only=True)  # not while it waits for the others
 @pytest.mark.parametrize(("seconds", "path"), [(1, ""), (65, f"{WITHOUT_ACCOUNTING}:")], ids=["a second", "a minute"])
 def test_a_controller_that_is_down_in_the_middle_of_a_run(run, seconds, path):
-    """After ten seconds the plugin asks sacct instead, and where that can only fail it forgets the job and hangs."""
-    call = run.start(TARGET, path=f"{path}/usr/bin:/bin:/usr/sbin")
+    """After ten seconds the plugin asks sacct instead, and where that can only fail it forgets the job and hangs.
+
+    (A job of two rules would not tell more: the second step can wait two minutes before it asks the controller again.)
+    """
+    call = run.start(FIRST_HALF, path=f"{path}/usr/bin:/bin:/usr/sbin")
     wait_for(lambda: run.stage("wikixlm", "corpus"), 180, "the stage to run")
     (stage,) = run.stage("wikixlm", "corpus")
     os.kill(stage, signal.SIGSTOP)
