@@ -77,8 +77,9 @@ def shard_mb(wildcards, input):
 
 
 def memory(stage, workers=1, size=read_mb):
-    """A function for mem_mb: by what the job reads, and more with each attempt."""
-    return lambda wildcards, input, attempt: attempt * needs.memory(stage, size(wildcards, input), workers)
+    """A function for mem_mb: by what the job reads, where that matters, and more with each attempt."""
+    known = (lambda *_: 0) if needs.flat(stage) else size
+    return lambda wildcards, input, attempt: attempt * needs.memory(stage, known(wildcards, input), workers)
 
 
 def minutes(stage, workers=1, size=read_mb):

@@ -50,6 +50,11 @@ NEEDS = {
 }
 
 
+def flat(stage: str) -> bool:
+    """Whether it takes the same memory whatever it reads, so that it is known before the input is there."""
+    return NEEDS[stage].memory_per_mb == 0
+
+
 def memory(stage: str, megabytes: float, workers: int = 1) -> int:
     """MB of memory for a job that reads so many MB."""
     need = NEEDS[stage]

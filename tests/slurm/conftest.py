@@ -21,7 +21,7 @@ from tests.slurm.cluster import STATE, Cluster, locked, missing, processes, runn
 from tests.workflow.conftest import ROOT, SNAKEMAKE, Workflow
 
 PROFILE = ROOT / "profiles" / "slurm"
-SECONDS = 540  # a call of snakemake ends by then, whatever happens to the test that made it
+SECONDS = 840  # a call of snakemake ends by then, whatever happens to the test that made it, and then the test does
 TRAINING = {
     "encoder_layers": 1,
     "encoder_embed_dim": 16,
@@ -41,6 +41,7 @@ def pytest_collection_modifyitems(items):
     here = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in here:
         item.add_marker(pytest.mark.slurm)
+        item.add_marker(pytest.mark.timeout(SECONDS + 60))
     if len(here) == len(items):
         items.sort(key=lambda item: (item.get_closest_marker("alone") is not None, "training" not in item.path.name))
 

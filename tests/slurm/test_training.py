@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.slurm.cluster import wait_for
-from tests.slurm.conftest import Call, SlurmRun
+from tests.slurm.conftest import SECONDS, Call, SlurmRun
 from wikixlm import checkpoints
 
 UPDATES = 300
@@ -69,13 +69,12 @@ def trained_alike(one: SlurmRun, two: SlurmRun) -> bool:
 def unbroken(run: SlurmRun):
     """Train without SLURM and without a break, beside what happens in the context."""
     with ThreadPoolExecutor() as beside:
-        training = beside.submit(run, "train_mlm", "--max-threads", "1", timeout=540)
+        training = beside.submit(run, "train_mlm", "--max-threads", "1", timeout=SECONDS)
         yield
         done = training.result()
         assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.timeout(900)
 def test_a_training_longer_than_its_jobs_goes_on_by_itself(prepare):
     """Walltimes of two minutes; the trainer is held back in the first two jobs, so that every machine needs three."""
     settings = {"max_update": UPDATES, "save_interval_updates": 100000}

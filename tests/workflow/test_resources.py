@@ -60,4 +60,4 @@ def test_a_shard_of_a_large_source_gets_the_time_and_runs_here_as_well(workflow)
 def test_what_depends_on_a_dump_that_is_still_to_come_is_told_later(workflow):
     workflow.configure(languages=["en"], dumps={"contact": "someone@example.org"})
     asked = resources(workflow, "extract", "--dry-run", "data")
-    assert (asked["mem_mb"], asked["runtime"]) == ("<TBD>", "<TBD>")
+    assert (asked["mem_mb"], asked["runtime"]) == ("1000", "<TBD>")
