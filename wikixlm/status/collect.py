@@ -73,7 +73,7 @@ class Status:
     @property
     def steps(self) -> tuple[int, int]:
         """Jobs of the call that are done, and all of them."""
-        return sum(self.call.finished.values()), sum(self.call.planned.values())
+        return self.call.done, sum(self.call.planned.values())
 
     @property
     def is_over(self) -> bool:
