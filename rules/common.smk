@@ -40,7 +40,8 @@ shell.prefix(f"set -euo pipefail; {COMMAND.replace('{', '{{').replace('}', '}}')
 
 onstart:
     # For `wikixlm status`. Not called by a dry run, nor by the Snakemake inside a cluster's job.
-    run_record.write(cfg, ((job.rule.name, job.wildcards.get("lang", "")) for job in workflow.dag.needrun_jobs()), log)
+    jobs = ((job.rule.name, job.wildcards.get("lang", "")) for job in workflow.dag.needrun_jobs() if job.output)
+    run_record.write(cfg, jobs, log)
 
 
 wildcard_constraints:

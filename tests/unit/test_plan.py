@@ -78,8 +78,9 @@ def test_a_gpu_is_an_estimate_until_its_speed_is_given(built_in):
     assert guess.source.startswith("ESTIMATE: ")
     given = training.pace(cfg, built_in, "H100", 2, 50_000)
     assert (given.tokens_per_second, given.source) == (200_000, "--tokens-per-second")
-    with pytest.raises(UserError, match=r"--device H1000: known are cpu, V100, A100"):
-        training.pace(cfg, built_in, "H1000", 2, None)
+    with pytest.raises(UserError, match="GPU TPU is unknown: --device takes cpu, V100, A100"):
+        training.pace(cfg, built_in, "TPU", 2, None)
+    assert built_in.peak("nvidia_l40s") == built_in.peak("L40S") != built_in.peak("l4")
 
 
 def test_weights_and_flops_of_xlm_base():

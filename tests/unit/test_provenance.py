@@ -50,3 +50,24 @@ def test_a_changed_checkout_is_marked(tmp_path):
     assert len(clean) == 40
     (tmp_path / "file").write_text("two")
     assert provenance.git_commit(tmp_path) == f"{clean}+changes"
+
+
+def test_commands_are_taken_from_the_logs_and_of_shards_the_first(tmp_path):
+    def log(name, command):
+        path = tmp_path / "logs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"a warning\n2026-11-24 14:53:05 INFO wikixlm 0.1.0: {command}\nmore\n")
+
+    log("learn_bpe.log", "learn-bpe --codes 2000")
+    log("split/en.log", "split --language en")
+    for shard in range(3):
+        log(f"extract/en/{shard:05d}-of-00003.log", f"extract --shard {shard}")
+    (tmp_path / "logs" / "benchmarks").mkdir()
+    (tmp_path / "logs" / "other.log").write_text("no command\n")
+    found = provenance.commands(tmp_path / "logs")
+    assert {name.removeprefix(f"{tmp_path}/"): command for name, command in found.items()} == {
+        "logs/learn_bpe.log": "wikixlm learn-bpe --codes 2000",
+        "logs/split/en.log": "wikixlm split --language en",
+        "logs/extract/en/00000-of-00003.log": "wikixlm extract --shard 0",
+    }
+    assert provenance.commands(tmp_path / "nowhere") == {}

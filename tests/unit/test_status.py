@@ -117,6 +117,14 @@ def test_what_the_call_did_not_set_out_to_do_is_not_waiting(run):
     assert show.cell_text(status.joint["learn_bpe"], "").plain == "-"
 
 
+def test_a_rule_that_is_no_known_stage_has_a_row_when_it_is_planned(run):
+    run.record["jobs"]["finetune_xnli_seed"] = {"": 3}
+    run.send(5, "finetune_xnli_seed", output="evaluation/seed-0.json")
+    run.finish(5)
+    run.send(6, "finetune_xnli_seed", output="evaluation/seed-1.json")
+    assert show.cell_text(run.look().joint["finetune_xnli_seed"], "").plain == "1/3 1 running"
+
+
 def test_on_a_cluster_a_job_runs_once_its_log_has_begun(run):
     run.say("SLURM run ID: abc")
     run.send(1, "extract", "en", 0, kind="rule")

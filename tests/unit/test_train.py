@@ -12,7 +12,7 @@ import fairseq_factory as factory
 import pytest
 import torch
 
-from wikixlm import checkpoints, train, training_data, training_process
+from wikixlm import checkpoints, sessions, train, training_data, training_process
 from wikixlm.errors import UserError
 from wikixlm.training_process import lock
 
@@ -101,6 +101,12 @@ def test_changed_settings_start_afresh_and_changing_back_takes_up_the_old(traine
     factory.call(train, factory.train_arguments(data, trained, LANGUAGES))
     assert "taking up" in capfd.readouterr().err
     assert (trained / "checkpoints" / "checkpoint_last.pt").read_bytes() == old
+
+
+def test_the_session_is_recorded(finished):
+    (session,) = sessions.read(finished / "checkpoints")
+    assert (session["from_update"], session["to_update"]) == (0, 4)
+    assert "--max-update" in session["command"]
 
 
 def test_changed_data_is_noticed(trained, data, tmp_path):

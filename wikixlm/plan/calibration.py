@@ -61,16 +61,16 @@ class Calibration:
         return str(self.values[name]["source"])
 
     def peak(self, device: str) -> float:
-        """A GPU's FLOP/s.
+        """A GPU's FLOP/s, by a name that contains the table's: clusters call an A100 `a100_80gb`, say.
 
         Raises:
             UserError: it is not in the table.
         """
         known = self.values["gpu_flops"]
-        for name, entry in known.items():
-            if name.lower() == device.lower():
-                return float(entry["value"])
-        raise UserError(f"--device {device}: known are cpu, {', '.join(known)}; or give its --tokens-per-second")
+        names = [name for name in known if name.lower() in device.lower()]
+        if not names:
+            raise UserError(f"GPU {device} is unknown: --device takes cpu, {', '.join(known)}; or --tokens-per-second")
+        return float(known[max(names, key=len)]["value"])
 
 
 def load(path: Path | None) -> Calibration:

@@ -32,13 +32,35 @@ DEFAULT_GPU = "A100"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of this command."""
     add = parser.add_argument
-    add("--configfile", nargs="+", type=Path, default=[], metavar="FILE", help="overlays of config.yaml")
-    add("--config", nargs="+", default=[], metavar="KEY=VALUE", help="single keys on top, as for snakemake")
+    add(
+        "--configfile",
+        action="extend",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="overlays of config.yaml",
+    )
+    add(
+        "--config",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="single keys on top, as for snakemake",
+    )
     add("--directory", type=Path, default=Path(), help="where the run would be: its disk is looked at")
     add("--cores", type=int, default=os.cpu_count() or 1, help="of the machine or cluster, for the hours on the clock")
     add("--device", help="cpu, or a GPU of the calibration (default: as train.device and train.gpu_model say)")
     add("--tokens-per-second", type=float, metavar="N", help="of one device, instead of the estimate")
-    add("--sizes", nargs="+", default=[], metavar="LANG=GB", help="of dumps, instead of asking the server")
+    add(
+        "--sizes",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="LANG=GB",
+        help="of dumps, instead of asking the server",
+    )
     add("--calibration", type=Path, metavar="FILE", help="speeds that --calibrate wrote")
     add(
         "--compare",

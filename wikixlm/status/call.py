@@ -33,7 +33,8 @@ class Call:
     Attributes:
         planned: numbers of jobs by rule.
         open: jobs that were sent and have not ended, by Snakemake's number of the job.
-        finished: numbers of jobs that ended well.
+        done: how many jobs ended well, targets included.
+        finished: numbers of jobs that ended well, by place in the table.
         failed: jobs that ended badly and were not sent again, by number.
         attempts: how often a job was sent, by number.
         cluster: SLURM's name of the call's jobs; empty where they run on one machine.
@@ -44,6 +45,7 @@ class Call:
     cluster: str = ""
     planned: dict[str, int] = field(default_factory=dict)
     open: dict[str, Sent] = field(default_factory=dict)
+    done: int = 0
     finished: dict[Place, int] = field(default_factory=lambda: defaultdict(int))
     failed: dict[str, tuple[Sent, Failed]] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -78,6 +80,7 @@ class Call:
             times.first_sent = snakemake_log.seconds(job.when)
 
     def _finished(self, event: snakemake_log.Finished) -> None:
+        self.done += 1
         if sent := self.open.pop(event.jobid, None):
             self.attempts.pop(event.jobid)
             self.finished[place(sent)] += 1

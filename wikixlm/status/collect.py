@@ -73,7 +73,7 @@ class Status:
     @property
     def steps(self) -> tuple[int, int]:
         """Jobs of the call that are done, and all of them."""
-        return sum(self.call.finished.values()), sum(self.call.planned.values())
+        return self.call.done, sum(self.call.planned.values())
 
     @property
     def is_over(self) -> bool:
@@ -88,7 +88,7 @@ def collect(directory: Path, record: Record, call: Call) -> Status:
     for language in record.sources:
         status.languages[language] = [_language(jobs, stage, language) for stage in PER_LANGUAGE]
     known = {rule for stage in PER_LANGUAGE for rule in stage.rules}
-    others = [rule for rule in record.jobs if rule not in known and rule not in JOINT and jobs.is_job(rule)]
+    others = [rule for rule in record.jobs if rule not in known and rule not in JOINT]
     for rule in [*JOINT, *others]:
         status.joint[rule] = _joint(jobs, rule)
     status.failures = jobs.failures
@@ -109,11 +109,6 @@ class _Jobs:
         self.failed: dict[tuple[str, str], int] = defaultdict(int)
         self.failures: list[Failure] = []
         self._sort_failures()
-
-    def is_job(self, rule: str) -> bool:
-        """Whether a rule of the call is one with jobs, and no target."""
-        sent = {job.rule for job in [*self.call.open.values(), *(sent for sent, _ in self.call.failed.values())]}
-        return rule in sent or any(name == rule for name, _ in self.call.finished)
 
     def fill(self, cell: Cell, rule: str, language: str) -> None:
         """Put a rule's jobs of a language into a cell whose total and files on disk are known."""

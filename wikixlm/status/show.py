@@ -37,6 +37,7 @@ STATES = {
 }
 FAILURES = 5  # that are shown in full
 LINES = 6  # of each one's log
+LONG = 200  # characters of such a line
 PLAIN_WIDTH = 400
 # A look should cost the login node little: the pause is this many times as long as the look took.
 PAUSE = 10
@@ -168,8 +169,14 @@ def failure_text(failure: Failure) -> Text:
         return text.append("; it left no log")
     text.append(f"\n  {failure.log}")
     for line in tail(failure.log, LINES):
-        text.append(f"\n  | {line}", "red" if line.startswith("error: ") else "dim")
+        is_error = line.startswith("error: ")
+        text.append(f"\n  | {line if is_error else shorten(line)}", "red" if is_error else "dim")
     return text
+
+
+def shorten(line: str) -> str:
+    """A line of a log without what is too much of it: some name a thousand files."""
+    return line if len(line) <= LONG else f"{line[:LONG]} …"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -64,5 +64,6 @@ JOINT = {
     "provenance": "models/mlm/manifest.json",
     "evaluate_mlm": "evaluation/mlm_perplexity.tsv",
     "export_hf": "export/config.json",
+    "finetune_xnli": "evaluation/xnli.tsv",
     "report": "report.html",
 }

@@ -1,0 +1,56 @@
+"""When a training ran, and on what."""
+
+import json
+
+import pytest
+
+from wikixlm import sessions
+
+
+def train(save_dir, begin, end):
+    with sessions.session(save_dir, ["--max-update", "9"], begin, gpus=False) as session:
+        if end is not None:
+            session["to_update"] = end
+
+
+def test_a_training_in_one_go(tmp_path):
+    train(tmp_path, 0, 9)
+    found = sessions.summary(tmp_path)
+    assert found["resumes"] == 0
+    assert found["started"] <= found["ended"]
+    (session,) = found["sessions"]
+    assert (session["from_update"], session["to_update"]) == (0, 9)
+    assert session["command"] == ["--max-update", "9"]
+    assert session["hardware"]["cores"] >= 1
+    assert session["hardware"]["memory_bytes"] > 1e8
+
+
+def test_what_was_killed_has_no_end_and_counts_as_resumed(tmp_path):
+    train(tmp_path, 0, 4)
+    killed = [{key: value for key, value in session.items() if key != "ended"} for session in sessions.read(tmp_path)]
+    (tmp_path / sessions.NAME).write_text(json.dumps(killed[0]) + '\n{"started": "torn')
+    train(tmp_path, 3, 9)
+    found = sessions.summary(tmp_path)
+    assert found["resumes"] == 1
+    assert "ended" not in found["sessions"][0]
+    assert found["ended"] == found["sessions"][1]["ended"]
+
+
+def test_a_training_from_the_start_forgets_earlier_ones(tmp_path):
+    train(tmp_path, 0, 4)
+    train(tmp_path, 0, 9)
+    assert len(sessions.read(tmp_path)) == 1
+
+
+def test_a_failure_is_recorded_and_passed_on(tmp_path):
+    with pytest.raises(RuntimeError), sessions.session(tmp_path, [], 0, gpus=False):
+        raise RuntimeError
+    (session,) = sessions.read(tmp_path)
+    assert "ended" in session
+    assert "to_update" not in session
+
+
+def test_a_record_that_cannot_be_written_ends_no_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    train(tmp_path / "file", 0, 9)
+    assert sessions.summary(tmp_path / "nowhere") == {}
