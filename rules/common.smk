@@ -9,14 +9,18 @@ import shlex
 import sys
 from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
+from wikixlm import failures
 from wikixlm.config import load_or_exit
 from wikixlm.packagepath import locate
 
 SPLITS = ["train", "valid", "test"]
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+
+failures.watch(logger, lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()])
 
 cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
 

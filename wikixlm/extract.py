@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wikixlm import console
+from wikixlm import console, dump_origin
 from wikixlm.documents import Document, write_document
 from wikixlm.dump_reader import Page, Reader
 from wikixlm.errors import UserError
@@ -139,7 +139,7 @@ def check_whole(counts: Counts, namespaces: set[int]) -> None:
     if not counts.pages:
         raise UserError(f"{files} has no pages")
     if counts.other_namespaces == counts.pages:
-        raise UserError(f"{files}: none of its {counts.pages} pages is in namespaces {wanted}")
+        raise UserError(f"{files}: none of its {counts.pages} pages is in namespaces {wanted}; see extract.namespaces")
     if counts.redirects + counts.other_namespaces == counts.pages:
         raise UserError(f"{files}: all {counts.redirects} pages in namespaces {wanted} are redirects")
     raise UserError(f"{files}: no text in its {counts.articles} articles ({asdict(counts)})")
@@ -186,6 +186,8 @@ def extract(
     """
     wanted = set(namespaces)
     readers = [Reader(part) for part in shard_parts(files, shard, shards)]
+    for path in files[: 1 if shard == 0 else 0]:
+        dump_origin.warn_of_another(path, counts.language)
     pages = (page for reader in readers for page in reader.pages())
     with atomic_text(output) as stream:
         texts = extract_texts(select(pages, wanted, Wikitext(counts.language, inline_templates), counts), stall_seconds)
