@@ -56,10 +56,12 @@ format: $(STAMP) ## format Python and Snakemake files
 bench: $(STAMP) ## time the pipeline beside its peers
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-docs: $(STAMP) ## write the configuration reference and its JSON schema, draw the DAG (needs graphviz)
+docs: $(STAMP) ## write the configuration reference, draw the DAG, build the site in build/docs (needs graphviz)
 	$(BIN)/python -m wikixlm.config.reference
 	@command -v dot > /dev/null || { echo "error: dot not found; install graphviz to draw the DAG" >&2; exit 1; }
 	$(BIN)/snakemake --rulegraph 2> /dev/null | tred | dot -Grankdir=LR -Nheight=0.3 -Tsvg > docs/dag.svg
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/docs
+	@echo 'the site: build/docs/index.html'
 
 pins: $(STAMP) ## compile requirements.txt and envs/ anew (needs uv)
 	$(BIN)/python tools/pins.py

@@ -45,9 +45,9 @@ def _number(value: Any) -> Any:
 Language = Annotated[str, BeforeValidator(_language)]
 File = Annotated[str, AfterValidator(_file)]
 Date = Annotated[str, BeforeValidator(_date)]
-Number = Annotated[int, BeforeValidator(_number), Field(strict=True)]
-Positive = Annotated[Number, Field(ge=1)]
-Natural = Annotated[Number, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_number)]
+Natural = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
+BlockLength = Annotated[int, Field(ge=8, strict=True), BeforeValidator(_number)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wikixlm.config.fields import File, Fraction, Natural, Number, Positive, Section
+from wikixlm.config.fields import BlockLength, File, Fraction, Natural, Positive, Section
 
 
 class Train(Section):
@@ -22,7 +22,7 @@ class Train(Section):
     )
     max_update: Positive = Field(description="updates to train; raising it alone goes on from the last checkpoint")
     max_tokens: Positive = Field(description="tokens per batch and GPU")
-    tokens_per_sample: Annotated[Number, Field(ge=8)] = Field(description="tokens per block of text")
+    tokens_per_sample: BlockLength = Field(description="tokens per block of text")
     update_freq: Positive = Field(description="batches accumulated per update")
     lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate")
     warmup_updates: Natural = Field(description="updates of linear warm-up from a hundredth of lr")
