@@ -136,7 +136,8 @@ def _not_utf8(path: Path, offset: int, failure: UnicodeDecodeError) -> UserError
         before -= min(before, len(data))
         if not before:
             break
-    return UserError(f"{path}, line {line}, byte {offset + failure.start}: 0x{found} is not UTF-8; convert the file first: iconv -t UTF-8")
+    where = f"{path}, line {line}, byte {offset + failure.start}"
+    return UserError(f"{where}: 0x{found} is not UTF-8; convert the file first: iconv -t UTF-8")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -151,7 +151,9 @@ class Reader:
             if no_more and between.expected == "skip" and not inside:
                 return
         if inside:
-            raise UserError(f"{self.part.path} is cut short: {_name(bytes(buffer))} has no </page>; copy or download it again")
+            raise UserError(
+                f"{self.part.path} is cut short: {_name(bytes(buffer))} has no </page>; copy or download it again"
+            )
         between.finish(bytes(buffer))
         self.whole = at_beginning
 

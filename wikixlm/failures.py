@@ -92,8 +92,8 @@ def explain(exception: str, message: str, targets: Callable[[], list[str]]) -> s
     lines = message.splitlines()
     if exception == "LockException":
         return (
-            f"another snakemake works in {_after('following directory:', lines)}, or one was killed there: wait for it; if none runs, add --unlock "
-            "to your command, then give the command again"
+            f"another snakemake works in {_after('following directory:', lines)}, or one was killed there: wait for "
+            "it; if none runs, add --unlock to your command, then give the command again"
         )
     if exception == "MissingRuleException":
         wanted = next((line.split()[4] for line in lines if line.startswith("No rule to produce ")), "")

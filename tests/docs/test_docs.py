@@ -1,4 +1,4 @@
-"""The documentation holds: blocks run or say why not, configurations are valid, commands parse, links lead somewhere."""
+"""The documentation holds: blocks run or say why not, configurations are valid, commands parse, links resolve."""
 
 import re
 import shlex

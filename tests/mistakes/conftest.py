@@ -72,7 +72,9 @@ class User:
         for name in ("Makefile", "pyproject.toml", "requirements.txt"):
             shutil.copy(ROOT / name, self.folder)
         return failing(
-            [shutil.which("make") or "make", ".venv/.complete", f"PYTHON={python}"], cwd=self.folder, env={**os.environ, **environment}
+            [shutil.which("make") or "make", ".venv/.complete", f"PYTHON={python}"],
+            cwd=self.folder,
+            env={**os.environ, **environment},
         )
 
     def has_python(self, program: str) -> str:

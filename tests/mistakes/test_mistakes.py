@@ -11,11 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import dump_factory
 from tests.mistakes.conftest import User, failing
 from tests.mistakes.page import Row, rows
 from tests.workflow.conftest import ROOT, SNAKEMAKE, Workflow
-from wikixlm import console, device, files
+from wikixlm import device, files
 from wikixlm.errors import UserError
 
 Mistake = Callable[[User, pytest.MonkeyPatch], str]
@@ -61,7 +60,8 @@ def _(user, monkeypatch):
 
 @mistake("Python too old, or too new")
 def _(user, monkeypatch):
-    return user.sets_up(user.has_python('[ "$1" = -c ] && shift && set -- -c "import sys; sys.version_info = (3, 9, 2)\n$1"'))
+    older = "import sys; sys.version_info = (3, 9, 2)"
+    return user.sets_up(user.has_python(f'[ "$1" = -c ] && shift && set -- -c "{older}\n$1"'))
 
 
 @mistake("no C++ compiler")
@@ -149,7 +149,8 @@ def _(user, monkeypatch):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         run = Workflow(user.folder)
         run.configure(languages=["en"], dumps={"mirrors": [url], "contact": "tests@example.org"})
-        command = [SNAKEMAKE, "--snakefile", ROOT / "Snakefile", "--configfile", run.overlay, "--cores", "1", "download"]
+        command = [SNAKEMAKE, "--snakefile", ROOT / "Snakefile", "--configfile", run.overlay, "--cores", "1"]
+        command.append("download")
         first = subprocess.Popen(
             command, cwd=user.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
@@ -181,9 +182,7 @@ configuration("a language twice", languages=["en", "en"])
 configuration("a dump that is not there", languages=["en"], dumps={"local": {"en": "gone.xml.bz2"}})
 configuration("a batch smaller than a block", train={"max_tokens": 128})
 configuration("an architecture that the recipe lacks", train={"arch": "bert_base"})
-configuration(
-    "heads that don't divide the width", train={"encoder_embed_dim": 1000, "encoder_attention_heads": 16}
-)
+configuration("heads that don't divide the width", train={"encoder_embed_dim": 1000, "encoder_attention_heads": 16})
 configuration("half precision on a CPU", train={"precision": "fp16", "device": "cpu"})
 configuration("a model to start from that is not there", train={"init_from": "old.pt"})
 
@@ -265,8 +264,10 @@ def tokenized(user: User, lines: str) -> list[str]:
     user.write("own.txt", lines)
     shard = ["--language", "en", "--shard", "0", "--shards", "1"]
     user.runs("corpus", "--text", "own.txt", *shard, "--output", "e.zst", "--counts", "e.json", fails=False)
-    user.runs("tokenize", "--input", "e.zst", "--language", "en", "--output", "t.zst", "--counts", "t.json", fails=False)
-    outputs = ["--output-valid", "v.zst", "--output-test", "x.zst", "--held-out", "held_out.json.zst", "--output", "s.json"]
+    made = ["--output", "t.zst", "--counts", "t.json"]
+    user.runs("tokenize", "--input", "e.zst", "--language", "en", *made, fails=False)
+    outputs = ["--output-valid", "v.zst", "--output-test", "x.zst", "--held-out", "held_out.json.zst"]
+    outputs += ["--output", "s.json"]
     counts = ["--extract-counts", "e.json", "--tokenize-counts", "t.json"]
     return ["split", "--tokenized", "t.zst", *counts, "--language", "en", "--seed", "1", *outputs]
 
@@ -306,8 +307,8 @@ def _(user, monkeypatch):
     disk = user.folder / "disk"
     disk.mkdir()
     user.write("own.txt", "".join(f"a line of text, {os.urandom(40).hex()}\n" for _ in range(5000)))
-    command = f"mount -t tmpfs -o size=64k tmpfs {disk} && {sys.executable} -m wikixlm corpus --text own.txt --language en"
-    command += f" --shard 0 --shards 1 --output {disk}/out.zst --counts {disk}/counts.json"
+    command = f"mount -t tmpfs -o size=64k tmpfs {disk} && {sys.executable} -m wikixlm corpus --text own.txt"
+    command += f" --language en --shard 0 --shards 1 --output {disk}/out.zst --counts {disk}/counts.json"
     if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
         return no_room(errno.ENOSPC).replace("error: ", "error: corpus en, here: ")  # no file system of one's own
     return failing(["unshare", "-Urm", "sh", "-c", command], cwd=user.folder)

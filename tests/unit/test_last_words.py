@@ -19,7 +19,8 @@ def snakemake(tmp_path, monkeypatch):
 
 
 def job_error(logger, jobid=1, log=("logs/extract.log",), **aux):
-    logger.error("", extra={"event": LogEvent.JOB_ERROR, "rule_name": "extract", "jobid": jobid, "log": log, "aux": aux})
+    extra = {"event": LogEvent.JOB_ERROR, "rule_name": "extract", "jobid": jobid, "log": log, "aux": aux}
+    logger.error("", extra=extra)
 
 
 def write_log(folder, text):
@@ -74,9 +75,9 @@ def test_the_same_error_twice_is_said_once(snakemake, tmp_path, capsys):
     [
         ("MissingRuleException", "MissingRuleException:\nNo rule to produce dta (if", "did you mean data?"),
         ("MissingRuleException", "MissingRuleException:\nNo rule to produce zzz (if", "there are data, train_mlm"),
-        ("MissingRuleException", "MissingRuleException:\nNo rule to produce a/b.txt (if", "no rule makes the file a/b.txt"),
+        ("MissingRuleException", "MissingRuleException:\nNo rule to produce a/b.txt (if", "makes the file a/b.txt"),
         ("LockException", "LockException:\nError: … following directory:\n/runs/mine\nIf you", "works in /runs/mine"),
-        ("PermissionError", "Traceback\nPermissionError: [Errno 13] no: '/there/.snakemake'", "/there can't be written"),
+        ("PermissionError", "Traceback\nPermissionError: [Errno 13]: '/there/.snakemake'", "/there can't be written"),
         ("MissingInputException", "in rule x:\nMissing input files for rule x:\n    a/b.xml", "missing: a/b.xml"),
     ],
 )

@@ -16,7 +16,6 @@ from wikixlm.config.model import Config
 from wikixlm.errors import UserError
 from wikixlm.text import segmenters
 
-
 # What the stages import that Snakemake does not bring along.
 STAGES_NEED = ("fairseq", "sacremoses", "tokenizers", "torch", "wikiextractor", "zstandard")
 
