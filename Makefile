@@ -7,6 +7,8 @@ RUN := runs/demo
 SNAKEMAKE := $(BIN)/snakemake --configfile config/demo.yaml --directory $(RUN) --cores $(CORES)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+UNINSTALLED = echo "error: the packages can't be installed (pip says why, above): is the network up, the package index reachable, the disk not full? Then make again: it goes on" >&2
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long test-slurm test-all lint format bench docs pins clean
 
@@ -16,9 +18,10 @@ help: ## show this list
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("error: Python %d.%d found as $(PYTHON); wikixlm needs 3.11 to 3.13: make PYTHON=python3.12 …" % v)'
 	@command -v c++ > /dev/null || { echo "error: no C++ compiler (c++) found; fairseq is built from source: install g++ or clang" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet $$(grep -o 'torch==[0-9.]*' pyproject.toml)
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) can't make virtual environments; install its venv module (Debian, Ubuntu: apt install python3-venv), or make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "error: .venv can't be made; if an earlier try left it half-made: rm -rf .venv, then make again" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet $$(grep -o 'torch==[0-9.]*' pyproject.toml) || { $(UNINSTALLED); exit 1; }
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt || { $(UNINSTALLED); exit 1; }
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $(STAMP)
 
@@ -53,10 +56,12 @@ format: $(STAMP) ## format Python and Snakemake files
 bench: $(STAMP) ## time the pipeline beside its peers
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-docs: $(STAMP) ## write the configuration reference and its JSON schema, draw the DAG (needs graphviz)
+docs: $(STAMP) ## write the configuration reference, draw the DAG, build the site in build/docs (needs graphviz)
 	$(BIN)/python -m wikixlm.config.reference
 	@command -v dot > /dev/null || { echo "error: dot not found; install graphviz to draw the DAG" >&2; exit 1; }
 	$(BIN)/snakemake --rulegraph 2> /dev/null | tred | dot -Grankdir=LR -Nheight=0.3 -Tsvg > docs/dag.svg
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/docs
+	@echo 'the site: build/docs/index.html'
 
 pins: $(STAMP) ## compile requirements.txt and envs/ anew (needs uv)
 	$(BIN)/python tools/pins.py

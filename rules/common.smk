@@ -11,9 +11,10 @@ import shlex
 import sys
 from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from wikixlm import console, needs, run_record
+from wikixlm import console, failures, needs, run_record
 from wikixlm.config import load_or_exit
 from wikixlm.export import FILES, obstacle
 from wikixlm.packagepath import locate
@@ -22,6 +23,8 @@ SPLITS = ["train", "valid", "test"]
 
 EXPORT = [f"export/{name}" for name in FILES]
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+
+failures.watch(logger, lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()])
 
 cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
 

@@ -126,7 +126,8 @@ def _not_utf8(path: Path, offset: int, failure: UnicodeDecodeError) -> UserError
         before -= min(before, len(data))
         if not before:
             break
-    return UserError(f"{path}, line {line}, byte {offset + failure.start}: 0x{found} is not UTF-8, which is accepted")
+    where = f"{path}, line {line}, byte {offset + failure.start}"
+    return UserError(f"{where}: 0x{found} is not UTF-8; convert the file first: iconv -t UTF-8")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,7 +148,7 @@ def main(args: argparse.Namespace) -> None:
             for document in documents(parts, counts):
                 write_document(stream, document)
             if args.shards == 1 and not counts.documents:
-                raise UserError(f"{', '.join(counts.files)}: no text in {counts.lines_in} lines")
+                raise UserError(f"{', '.join(counts.files)}: no text in {counts.lines_in} lines; see corpora.local")
     except UserError as failure:
         raise UserError(f"corpus {args.language}, shard {counts.shard}: {failure}") from failure
     write_json(args.counts, asdict(counts))

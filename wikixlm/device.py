@@ -34,7 +34,10 @@ def choose(wanted: str, gpus: int = 1) -> Device:
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if available:
         if available < gpus:
-            raise UserError(f"train.gpus is {gpus}, but torch finds {available} here ({torch.cuda.get_device_name(0)})")
+            raise UserError(
+                f"train.gpus is {gpus}, but torch finds {available} here ({torch.cuda.get_device_name(0)}); "
+                f"set train.gpus: {available}"
+            )
         return Device("cuda", torch.cuda.get_device_name(0))
     if wanted == "cuda":
         raise UserError(f"device cuda was asked for, but {_why_none()}; use device auto or cpu to run on the CPU")

@@ -94,7 +94,10 @@ class Reader:
             raise UserError(f"{path} is empty once decompressed")
         if not head.startswith((b"<mediawiki", b"<?xml", b"<!--")):
             found = head[:40].decode("utf-8", "replace")
-            raise UserError(f"{path} is not a MediaWiki XML dump: it begins with {found!r}, not with '<mediawiki'")
+            raise UserError(
+                f"{path} is not a MediaWiki XML dump: it begins with {found!r}, not with '<mediawiki'; a page of a "
+                "server instead of a file? Download it again"
+            )
         return "utf-8"
 
     def _chunks(self, start: int) -> Iterator[tuple[bool, bytes]]:
@@ -148,7 +151,9 @@ class Reader:
             if no_more and between.expected == "skip" and not inside:
                 return
         if inside:
-            raise UserError(f"{self.part.path} is cut short: {_name(bytes(buffer))} has no </page>")
+            raise UserError(
+                f"{self.part.path} is cut short: {_name(bytes(buffer))} has no </page>; copy or download it again"
+            )
         between.finish(bytes(buffer))
         self.whole = at_beginning
 
@@ -186,7 +191,9 @@ class Between:
         if self.expected == "skip":
             return
         if not text.endswith(DOCUMENT_END):
-            raise UserError(f"{self.path} is cut short: it does not end with {DOCUMENT_END.decode()}")
+            raise UserError(
+                f"{self.path} is cut short: it does not end with {DOCUMENT_END.decode()}; copy or download it again"
+            )
         if self.expected == "header":
             self._check_header(text)
         elif self.expected == "space" and text != DOCUMENT_END:

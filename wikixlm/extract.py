@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wikixlm import console
+from wikixlm import console, dump_origin
 from wikixlm.arrival import SKIPPED_SHARE
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.dump_reader import Page, Reader
@@ -126,7 +126,7 @@ def check_whole(counts: Counts, namespaces: set[int]) -> None:
     if not counts.pages:
         raise UserError(f"{files} has no pages")
     if counts.other_namespaces == counts.pages:
-        raise UserError(f"{files}: none of its {counts.pages} pages is in namespaces {wanted}")
+        raise UserError(f"{files}: none of its {counts.pages} pages is in namespaces {wanted}; see extract.namespaces")
     if counts.redirects + counts.other_namespaces == counts.pages:
         raise UserError(f"{files}: all {counts.redirects} pages in namespaces {wanted} are redirects")
     raise UserError(f"{files}: no text in its {counts.articles} articles ({asdict(counts)})")
@@ -173,6 +173,8 @@ def extract(
     """
     wanted = set(namespaces)
     readers = [Reader(part) for part in shard_parts(files, shard, shards)]
+    for path in files[: 1 if shard == 0 else 0]:
+        dump_origin.warn_of_another(path, counts.language)
     pages = (page for reader in readers for page in reader.pages())
     with atomic_text(output) as stream:
         texts = extract_texts(select(pages, wanted, Wikitext(counts.language, inline_templates), counts), stall_seconds)

@@ -6,6 +6,7 @@ characters that Python takes for line ends (U+2028, `\\r`, …) never split a li
 """
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -52,7 +53,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _cannot_write(path: Path, failure: OSError) -> UserError:
-    return UserError(f"cannot write {path}: {failure.strerror or failure}")
+    full = failure.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "; make room, then give the same command again: it goes on from here" if full else ""
+    return UserError(f"cannot write {path}: {failure.strerror or failure}{hint}")
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -93,7 +93,10 @@ def read_streams(path: Path, kind: str, start: int = 0) -> Iterator[tuple[int, b
             if data:
                 yield stream_start, data
     if not decompressor.eof:
-        raise UserError(f"{path} is cut short: the {kind} stream that begins at byte {stream_start} has no end")
+        raise UserError(
+            f"{path} is cut short: the {kind} stream that begins at byte {stream_start} has no end; "
+            "copy or download it again"
+        )
 
 
 def _chunks(path: Path, start: int) -> Iterator[bytes]:

@@ -56,7 +56,10 @@ def lock(save_dir: Path) -> Iterator[int]:
     if not _acquire(handle):
         holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
         os.close(handle)
-        raise UserError(f"{save_dir} is in use by {holder}; two trainings can't share it")
+        raise UserError(
+            f"{save_dir} is in use by {holder}; two trainings can't share it; "
+            "wait for it, or run in another --directory"
+        )
     os.ftruncate(handle, 0)
     os.write(handle, f"process {os.getpid()} on {os.uname().nodename}".encode())
     try:

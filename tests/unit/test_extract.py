@@ -168,7 +168,10 @@ def test_damaged_dump_names_language_shard_and_file(tmp_path: Path, capfd) -> No
     dump = tmp_path / "d.bz2"
     dump.write_bytes(b"".join(factory.multistream(factory.articles(200))[:-5]))
     error = fails(capfd, arguments(dump, tmp_path / "out", shard=2, shards=3))
-    assert error == (f"error: extract en, shard 00002-of-00003: {dump} is cut short: it does not end with </mediawiki>")
+    assert error == (
+        f"error: extract en, shard 00002-of-00003: {dump} is cut short: it does not end with </mediawiki>; "
+        "copy or download it again"
+    )
     assert list((tmp_path / "out").iterdir()) == []
 
 

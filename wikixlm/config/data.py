@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wikixlm.config.fields import Date, File, Language, Natural, Positive, Section
 
@@ -80,6 +80,15 @@ class Bpe(Section):
     seed: Natural = Field(description="seeds the sample")
     codes_file: File | None = Field(description="use these codes (fastBPE's format) instead of learning")
     vocab_file: File | None = Field(description="use this vocabulary (`symbol count` lines), ids included")
+
+    @model_validator(mode="after")
+    def _vocabulary_of_codes(self) -> "Bpe":
+        if self.vocab_file and not self.codes_file:
+            raise ValueError(
+                "bpe.vocab_file is set without bpe.codes_file: newly learned codes make other symbols than that "
+                "vocabulary has; set bpe.codes_file to the codes of the same run"
+            )
+        return self
 
 
 class Binarize(Section):

@@ -45,12 +45,18 @@ def _date(value: Any) -> Any:
     return text
 
 
+def _number(value: Any) -> Any:
+    # Snakemake gives numbers inside a mapping of --config as text: train='{max_update: 100}'.
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) else value
+
+
 Language = Annotated[str, BeforeValidator(_language)]
 File = Annotated[str, AfterValidator(_file)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Date = Annotated[str, BeforeValidator(_date)]
-Positive = Annotated[int, Field(ge=1, strict=True)]
-Natural = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_number)]
+Natural = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
+BlockLength = Annotated[int, Field(ge=8, strict=True), BeforeValidator(_number)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 

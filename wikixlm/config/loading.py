@@ -1,6 +1,8 @@
 """Reading the configuration: overlays merged on the base, and every problem as one line that names the key."""
 
 import difflib
+import importlib.util
+import sys
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +15,9 @@ from wikixlm import console
 from wikixlm.config.model import Config
 from wikixlm.errors import UserError
 from wikixlm.text import segmenters
+
+# What the stages import that Snakemake does not bring along.
+STAGES_NEED = ("fairseq", "sacremoses", "tokenizers", "torch", "wikiextractor", "zstandard")
 
 
 class ConfigError(UserError):
@@ -53,6 +58,7 @@ def load_or_exit(base: Path, overlay: Mapping[str, Any], stages_run_here: bool) 
     try:
         cfg = load(base, overlay)
         if stages_run_here:
+            _check_packages()
             for lang in cfg.languages:
                 segmenters.check(lang, cfg.tokenize.japanese)
         return cfg
@@ -64,6 +70,15 @@ def load_or_exit(base: Path, overlay: Mapping[str, Any], stages_run_here: bool) 
     raise SystemExit(1)
 
 
+def _check_packages() -> None:
+    """Raise UserError where this Python lacks what the stages import: then it is not the one of the set-up."""
+    if missing := [name for name in STAGES_NEED if importlib.util.find_spec(name) is None]:
+        raise UserError(
+            f"{sys.executable} has no {', '.join(missing)}, which the stages need; call the snakemake of the set-up, "
+            ".venv/bin/snakemake in the checkout (`make demo` sets it up), or add --sdm conda"
+        )
+
+
 def _describe(problem: dict[str, Any]) -> str:
     """One line for one of pydantic's errors."""
     key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
@@ -72,11 +87,15 @@ def _describe(problem: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not key:
         return f"configuration: {message}"
+    if problem["type"] == "value_error" and isinstance(problem["input"], dict):  # of a whole section: it names the keys
+        return f"configuration: {message}"
     if problem["type"] == "missing":
         return f"configuration: {key} is missing"
     if problem["type"] == "model_type":
         message = f"accepted: a mapping with the keys {', '.join(_fields_at(problem['loc']))}"
-    return f"configuration: {key}: {problem['input']!r}: {message[0].lower()}{message[1:]}"
+    if message[1:2].islower():  # the first word is none such as YAML
+        message = message[0].lower() + message[1:]
+    return f"configuration: {key}: {problem['input']!r}: {message}"
 
 
 def _unknown_key(loc: tuple[str | int, ...]) -> str:

@@ -3,9 +3,9 @@
 import typing
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from wikixlm.config.fields import File, Fraction, Natural, Positive, Section
+from wikixlm.config.fields import BlockLength, File, Fraction, Natural, Positive, Section
 
 
 class Train(Section):
@@ -22,7 +22,7 @@ class Train(Section):
     )
     max_update: Positive = Field(description="updates to train; raising it alone goes on from the last checkpoint")
     max_tokens: Positive = Field(description="tokens per batch and GPU")
-    tokens_per_sample: Annotated[int, Field(ge=8, strict=True)] = Field(description="tokens per block of text")
+    tokens_per_sample: BlockLength = Field(description="tokens per block of text")
     update_freq: Positive = Field(description="batches accumulated per update")
     lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate")
     warmup_updates: Natural = Field(description="updates of linear warm-up from a hundredth of lr")
@@ -65,6 +65,31 @@ class Train(Section):
     OPERATIONAL: typing.ClassVar = frozenset(
         {"device", "gpus", "nodes", "gpu_model", "constraint", "keep_checkpoints", "tensorboard"}
     )
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Train":
+        # What would end the training, said before hours of work on the data.
+        if self.max_tokens < self.tokens_per_sample:
+            raise ValueError(
+                f"train.max_tokens is {self.max_tokens}, less than one block of train.tokens_per_sample "
+                f"{self.tokens_per_sample}; raise max_tokens, or lower tokens_per_sample"
+            )
+        if self.recipe == "wikixlm" and self.arch not in ("xlm_base", "wikixlm_base"):
+            raise ValueError(
+                f"train.arch: {self.arch!r}: the recipe wikixlm has xlm_base; give its size with train.encoder_layers, "
+                "encoder_embed_dim, encoder_ffn_embed_dim and encoder_attention_heads"
+            )
+        if self.precision == "fp16" and self.device == "cpu":
+            raise ValueError("train.precision fp16 needs a GPU, but train.device is cpu; set train.precision: fp32")
+        width, heads = self.encoder_embed_dim, self.encoder_attention_heads
+        if self.arch in ("xlm_base", "wikixlm_base"):
+            width, heads = width or 1024, heads or 8
+        if width and heads and width % heads:
+            raise ValueError(
+                f"train.encoder_embed_dim is {width}, which train.encoder_attention_heads: {heads} does not divide; "
+                "every head gets the same share of the width"
+            )
+        return self
 
     def settings(self) -> str:
         """What shapes the trained weights, as JSON; keys that only say where and how to run stay out."""

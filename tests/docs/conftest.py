@@ -1,0 +1,5 @@
+"""A run to plan in."""
+
+from tests.workflow.conftest import workflow
+
+__all__ = ["workflow"]

@@ -1,0 +1,413 @@
+"""Every mistake of docs/troubleshooting.md, made for real: it ends in the line that the page promises."""
+
+import contextlib
+import errno
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.mistakes.conftest import User, failing
+from tests.mistakes.page import Row, rows
+from tests.workflow.conftest import ROOT, SNAKEMAKE, Workflow
+from wikixlm import device, files
+from wikixlm.errors import UserError
+
+Mistake = Callable[[User, pytest.MonkeyPatch], str]
+MISTAKES: dict[str, Mistake] = {}
+SLOW: set[str] = set()
+
+# How far from the end a user looks; Snakemake's own last words stand below its summary of a misspelt target.
+LAST_LINES = 4
+
+
+def mistake(name: str, slow: bool = False) -> Callable[[Mistake], Mistake]:
+    """Register what makes the mistake of this name and gives the output."""
+
+    def register(make: Mistake) -> Mistake:
+        assert name not in MISTAKES
+        MISTAKES[name] = make
+        if slow:
+            SLOW.add(name)
+        return make
+
+    return register
+
+
+def said(action: Callable[[], object]) -> str:
+    """The `error: ` line of a failure in this process, as the command line would print it."""
+    with pytest.raises(UserError) as caught:
+        action()
+    return f"error: {caught.value}"
+
+
+def configuration(name: str, **overlay: object) -> None:
+    """A mistake that is only a configuration."""
+    mistake(name)(lambda user, monkeypatch: user.configures(**overlay))
+
+
+# Setting up
+
+
+@mistake("`make` outside the checkout")
+def _(user, monkeypatch):
+    return failing(["make", "demo"], cwd=user.folder)
+
+
+@mistake("Python too old, or too new")
+def _(user, monkeypatch):
+    older = "import sys; sys.version_info = (3, 9, 2)"
+    return user.sets_up(user.has_python(f'[ "$1" = -c ] && shift && set -- -c "{older}\n$1"'))
+
+
+@mistake("no C++ compiler")
+def _(user, monkeypatch):
+    return user.sets_up(PATH=user.has_programs("c++"))
+
+
+@mistake("Python without its venv module")
+def _(user, monkeypatch):
+    hidden = user.write("hidden/ensurepip.py", "raise ImportError('Debian keeps it in python3-venv')")
+    return user.sets_up(user.has_python(f"export PYTHONPATH={hidden.parent}"))
+
+
+@mistake("a set-up that was interrupted, or a Python that was removed since")
+def _(user, monkeypatch):
+    for name in ("python", "python3"):
+        (user.folder / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
+        (user.folder / ".venv" / "bin" / name).symlink_to("/removed/python3")
+    return user.sets_up()
+
+
+@mistake("no network, or no package index", slow=True)
+def _(user, monkeypatch):
+    return user.sets_up(PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="0", PIP_CONFIG_FILE=os.devnull)
+
+
+@mistake("Snakemake of another Python")
+def _(user, monkeypatch):
+    program = "import sys; sys.modules['fairseq'] = None; from snakemake.cli import main; main()"
+    return failing([sys.executable, "-c", program, "--dry-run"], cwd=ROOT)
+
+
+@mistake("a Snakemake that is too old")
+def _(user, monkeypatch):
+    program = "import snakemake.common as c; c.__version__ = '8.30.0'; from snakemake.cli import main; main()"
+    return failing([sys.executable, "-c", program, "--dry-run"], cwd=ROOT)
+
+
+# Calling snakemake
+
+
+@mistake("another directory than the checkout")
+def _(user, monkeypatch):
+    return user.calls_snakemake("--cores", "1", cwd=user.folder)
+
+
+@mistake("no `--cores`")
+def _(user, monkeypatch):
+    return user.calls_snakemake("train_mlm")
+
+
+@mistake("a profile that is not there")
+def _(user, monkeypatch):
+    return user.calls_snakemake("--profile", "profiles/slurn")
+
+
+@mistake("an overlay that is not there")
+def _(user, monkeypatch):
+    return user.calls_snakemake("--cores", "1", "--configfile", "config/mine.yaml")
+
+
+@mistake("an overlay that is not YAML, or has tabs")
+def _(user, monkeypatch):
+    return user.calls_snakemake("--cores", "1", "--configfile", str(user.write("tabs.yaml", "train:\n\tlr: 1\n")))
+
+
+@mistake("a dotted key after `--config`")
+def _(user, monkeypatch):
+    return user.calls_snakemake("--cores", "1", "--config", "train.lr=0.0002")
+
+
+@mistake("a misspelt target")
+def _(user, monkeypatch):
+    return user.calls_snakemake("--dry-run", "trian_mlm", languages=["en"])
+
+
+@mistake("a file that no rule makes")
+def _(user, monkeypatch):
+    return user.calls_snakemake("--dry-run", "report/figures.pdf", languages=["en"])
+
+
+@mistake("two runs in one directory, or one that was killed")
+def _(user, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        run = Workflow(user.folder)
+        run.configure(languages=["en"], dumps={"mirrors": [url], "contact": "tests@example.org"})
+        command = [SNAKEMAKE, "--snakefile", ROOT / "Snakefile", "--configfile", run.overlay, "--cores", "1"]
+        command.append("download")
+        first = subprocess.Popen(
+            command, cwd=user.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            locks = user.folder / ".snakemake" / "locks"
+            end = time.monotonic() + 60
+            while time.monotonic() < end and not (locks.is_dir() and any(locks.iterdir())):
+                time.sleep(0.05)
+            return failing(command, cwd=user.folder)
+        finally:
+            os.killpg(first.pid, 15)
+            first.wait()
+
+
+@mistake("a directory that can't be written")
+def _(user, monkeypatch):
+    # /proc takes no new files, from root neither.
+    return failing([SNAKEMAKE, "--dry-run", "--snakefile", ROOT / "Snakefile", "--directory", "/proc/self"], cwd=ROOT)
+
+
+# Configuration
+
+configuration("a misspelt section", trian={})
+configuration("a misspelt key", train={"max_updates": 5})
+configuration("a word where a number belongs", train={"max_update": "many"})
+configuration("a language code that is none", languages=["deu"])
+configuration("Norwegian without quotes", languages=[False])
+configuration("a language twice", languages=["en", "en"])
+configuration("a dump that is not there", languages=["en"], dumps={"local": {"en": "gone.xml.bz2"}})
+configuration("a batch smaller than a block", train={"max_tokens": 128})
+configuration("an architecture that the recipe lacks", train={"arch": "bert_base"})
+configuration("heads that don't divide the width", train={"encoder_embed_dim": 1000, "encoder_attention_heads": 16})
+configuration("half precision on a CPU", train={"precision": "fp16", "device": "cpu"})
+configuration("a model to start from that is not there", train={"init_from": "old.pt"})
+
+
+@mistake("a vocabulary without its codes")
+def _(user, monkeypatch):
+    return user.configures(bpe={"vocab_file": str(user.write("vocab_mlm", "a 1\n"))})
+
+
+@mistake("no segmenter for Thai (or Chinese, Japanese)")
+def _(user, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pythainlp", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    return user.configures(languages=["th"])
+
+
+@mistake("Japanese without KyTea's model")
+def _(user, monkeypatch):
+    monkeypatch.setattr("wikixlm.text.segmenters.KYTEA_MODELS", ("/nowhere/model.bin",))
+    return user.configures(languages=["ja"])
+
+
+# Data
+
+
+@mistake("no contact")
+def _(user, monkeypatch):
+    return user.calls_snakemake("--cores", "1", "download", languages=["ka"])
+
+
+@mistake("a server that can't be reached")
+def _(user, monkeypatch):
+    server = ["--mirrors", "http://127.0.0.1:9", "--contact", "tests@example.org"]
+    patience = ["--retries", "1", "--backoff", "0.01"]
+    return user.runs("dumps", "resolve", "--language", "de", "--output", "resolved.yaml", *server, *patience)
+
+
+@mistake("a dump that was cut off")
+def _(user, monkeypatch):
+    path = user.has_dump()
+    path.write_bytes(path.read_bytes()[:-100])
+    return user.calls_snakemake(
+        "--cores", "1", "data", languages=["en"], dumps={"local": {"en": str(path)}}, extract={"shards": 1}
+    )
+
+
+@mistake("a server's error page instead of a dump")
+def _(user, monkeypatch):
+    return user.extracts(user.write("wiki.xml.bz2", "<!DOCTYPE html>\n<html><body>404 Not Found</body></html>"))
+
+
+@mistake("a dump of another language")
+def _(user, monkeypatch):
+    return user.extracts(user.has_dump(language="de"), fails=False)
+
+
+@mistake("namespaces without pages")
+def _(user, monkeypatch):
+    return user.extracts(user.has_dump(), "--namespaces", "4")
+
+
+@mistake("an empty text file")
+def _(user, monkeypatch):
+    return user.reads_text(b"")
+
+
+@mistake("a text file of empty lines")
+def _(user, monkeypatch):
+    return user.reads_text(b"\n \n\n")
+
+
+@mistake("a text file that is not UTF-8")
+def _(user, monkeypatch):
+    return user.reads_text("ascii\ncafé\n".encode("latin-1"))
+
+
+def tokenized(user: User, lines: str) -> list[str]:
+    """The arguments of `wikixlm split` on one tokenized shard of the user's text."""
+    user.write("own.txt", lines)
+    shard = ["--language", "en", "--shard", "0", "--shards", "1"]
+    user.runs("corpus", "--text", "own.txt", *shard, "--output", "e.zst", "--counts", "e.json", fails=False)
+    made = ["--output", "t.zst", "--counts", "t.json"]
+    user.runs("tokenize", "--input", "e.zst", "--language", "en", *made, fails=False)
+    outputs = ["--output-valid", "v.zst", "--output-test", "x.zst", "--held-out", "held_out.json.zst"]
+    outputs += ["--output", "s.json"]
+    counts = ["--extract-counts", "e.json", "--tokenize-counts", "t.json"]
+    return ["split", "--tokenized", "t.zst", *counts, "--language", "en", "--seed", "1", *outputs]
+
+
+@mistake("held-out sets larger than the language")
+def _(user, monkeypatch):
+    command = tokenized(user, "one line\ntwo lines\nthree lines\nfour lines\n")
+    return user.runs(*command, "--valid", "5000", "--test", "5000")
+
+
+@mistake("fewer codes than characters")
+def _(user, monkeypatch):
+    command = tokenized(user, "".join(f"some words and the number {n}\n" for n in range(20)))
+    user.runs(*command, "--valid", "1", "--test", "1", fails=False)
+    sample = ["--codes", "3", "--alpha", "0.5", "--sample-lines", "100", "--seed", "1"]
+    return user.runs("learn-bpe", "--splits", "s.json", *sample, "--output", "codes", "--counts", "c.json")
+
+
+@mistake("codes in another program's format")
+def _(user, monkeypatch):
+    codes = user.write("merges.txt", "t h\nth e</w>\n")  # as transformers' tokenizers write them
+    return user.runs("learn-bpe", "--codes-file", codes, "--output", "codes", "--counts", "c.json")
+
+
+def no_room(number: int) -> str:
+    """What is said where the disk gives up while a file is written."""
+
+    def write() -> None:
+        with files.atomic_text(files.Path("work/out.txt")):
+            raise OSError(number, os.strerror(number))
+
+    return said(write)
+
+
+@mistake("a full disk")
+def _(user, monkeypatch):
+    disk = user.folder / "disk"
+    disk.mkdir()
+    user.write("own.txt", "".join(f"a line of text, {os.urandom(40).hex()}\n" for _ in range(5000)))
+    command = f"mount -t tmpfs -o size=64k tmpfs {disk} && {sys.executable} -m wikixlm corpus --text own.txt"
+    command += f" --language en --shard 0 --shards 1 --output {disk}/out.zst --counts {disk}/counts.json"
+    if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
+        return no_room(errno.ENOSPC).replace("error: ", "error: corpus en, here: ")  # no file system of one's own
+    return failing(["unshare", "-Urm", "sh", "-c", command], cwd=user.folder)
+
+
+@mistake("a quota that is used up")
+def _(user, monkeypatch):
+    return no_room(errno.EDQUOT)
+
+
+# Training
+
+
+@mistake("`device: cuda` with a torch for CPUs, or no GPU")
+def _(user, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    return said(lambda: device.choose("cuda"))
+
+
+@mistake("more GPUs than there are")
+def _(user, monkeypatch):
+    for name, value in (("is_available", True), ("device_count", 1), ("get_device_name", "a GPU")):
+        monkeypatch.setattr(f"torch.cuda.{name}", lambda *given, value=value: value)
+    return said(lambda: device.choose("auto", 4))
+
+
+def training(user: User, languages: list[str], **changes: object) -> list[str]:
+    """The command of a tiny training on tiny data."""
+    import fairseq_factory
+
+    data = user.folder / "data"
+    if not data.exists():
+        fairseq_factory.make_data(data, languages)
+    return fairseq_factory.train_arguments(data, user.folder, languages, **{"recipe": "wikixlm", **changes})
+
+
+@mistake("a second training beside the first")
+def _(user, monkeypatch):
+    from wikixlm import training_process
+
+    with training_process.lock(user.folder / "checkpoints"):
+        return said(lambda: contextlib.ExitStack().enter_context(training_process.lock(user.folder / "checkpoints")))
+
+
+@mistake("an argument that fairseq-train doesn't know", slow=True)
+def _(user, monkeypatch):
+    return user.runs(*training(user, ["en"], extra_args=["--learn-faster"]))
+
+
+@mistake("a start from a model with other symbols or languages", slow=True)
+def _(user, monkeypatch):
+    user.runs(*training(user, ["en", "bg"]), fails=False)
+    model = next(user.folder.rglob("model.pt")).rename(user.folder / "old.pt")
+    return user.runs(*training(user, ["en"], init_from=str(model)))
+
+
+@mistake("a language that the model was not trained on", slow=True)
+def _(user, monkeypatch):
+    user.runs(*training(user, ["en", "bg"]), fails=False)
+    model = next(user.folder.rglob("model.pt"))
+    wanted = ["--languages", "de", "--splits", "valid", "--seed", "0", "--output", "perplexity.tsv"]
+    return user.runs("evaluate", "--model", model, "--data", "data", *wanted)
+
+
+# The tests
+
+ROWS = rows()
+
+
+def numbered() -> list[object]:
+    """The mistakes that a test makes, with stable ids."""
+    marks = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(name, marks=marks[name in SLOW], id=f"{n:02}") for n, name in enumerate(MISTAKES)]
+
+
+@pytest.mark.parametrize("name", numbered())
+def test_a_mistake_ends_in_its_line(name, user, monkeypatch):
+    row = ROWS[name]
+    output = MISTAKES[name](user, monkeypatch)
+    back = row.found_in(output)
+    assert back is not None, f"{row.says}\nis not in\n{output}"
+    last = output.rstrip().splitlines()[-1]
+    if last.startswith("failed: "):  # the job's own line stands above Snakemake's summary, and is repeated
+        _, _, rest = last.partition(": ")[2].partition(": ")
+        assert row.found_in("error: " + rest.rpartition(" (log: logs/")[0]), last
+    else:
+        assert back <= LAST_LINES, f"{row.says}\nstands {back} lines before the end of\n{output}"
+    if row.says.startswith("error: "):
+        lines = [line for line in output.splitlines() if line.startswith("error: ")]
+        assert len(set(lines)) == 1, lines
+
+
+def test_the_page_and_the_tests_have_the_same_mistakes():
+    assert set(ROWS) == set(MISTAKES)
+    assert len(ROWS) >= 30
+
+
+def test_a_row_is_found_only_by_its_own_line():
+    row = Row("", "error: … is gone; look at …", "")
+    assert row.found_in("x\nerror: a is gone; look at b\nlast\n") == 2
+    assert row.found_in("error: a is there; look at b") is None
+    assert row.found_in("an error: a is gone; look at b") is None

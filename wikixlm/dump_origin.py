@@ -1,0 +1,42 @@
+"""Which wiki a dump is of, by its own word: a dump under another language's name would train a mislabelled model."""
+
+import re
+from pathlib import Path
+
+from wikixlm import console, languages
+from wikixlm.streams import kind_of, read_streams
+
+LONGEST_SITEINFO = 1 << 16
+DBNAME = re.compile(r"<dbname>\s*([^<\s]+)\s*</dbname>")
+BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def dbname(path: Path) -> str | None:
+    """The name of the wiki's database in the dump's `<siteinfo>`: `dewiki`. None where none is given.
+
+    Dumps older than export format 0.8 (2012) have no `<dbname>`, and later files of a dump in several parts may begin
+    without a header.
+    """
+    head = b""
+    for _, data in read_streams(path, kind_of(path)):
+        head += data
+        if b"<page>" in head or len(head) >= LONGEST_SITEINFO:
+            break
+    text = head.decode("utf-16" if head.startswith(BYTE_ORDER_MARKS) else "utf-8", "replace")
+    found = DBNAME.search(text)
+    return found[1] if found else None
+
+
+def warn_of_another(path: Path, language: str) -> None:
+    """Warn where the dump is of a wiki in another language than `language`.
+
+    Its Wikipedia and its other projects (`dewikibooks` for de) are taken without a word. No error, because a header
+    is easily carried over by programs that cut or join dumps.
+    """
+    found = dbname(path)
+    wanted = languages.wiki(language).dbname
+    if found and not found.startswith(wanted.removesuffix("iki")):
+        console.warn(
+            f"{path} says it is a dump of {found}, but is read as {language} ({wanted}); if that is a mistake, correct "
+            "dumps.local and run again"
+        )

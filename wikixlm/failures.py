@@ -1,0 +1,126 @@
+"""How a run that failed ends: after all that Snakemake prints itself, one line for each cause.
+
+A failed job's cause is the `error: ` line in its rule's log. What Snakemake finds wrong itself (a locked directory, a
+misspelt target, …) is said in this project's words, with what to type. On a cluster this is the only place where a
+job's line reaches the terminal.
+"""
+
+import atexit
+import difflib
+import itertools
+import logging
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PREFIX = "error: "
+
+
+class Job(NamedTuple):
+    """A job that failed.
+
+    Attributes:
+        rule: its rule.
+        logs: its log files, by the names that the rule has for them, with the paths to open.
+        elsewhere: it ran on a cluster, so that its own line did not come to this terminal.
+    """
+
+    rule: str
+    logs: dict[str, Path]
+    elsewhere: bool
+
+    def line(self) -> str:
+        """What is said of it."""
+        found = [(cause, name) for name, path in self.logs.items() if (cause := last_error(path))]
+        # Here the job said its `error: ` itself, further up.
+        begin = PREFIX if self.elsewhere else "failed: "
+        if found:
+            cause, name = found[0]
+            return f"{begin}{self.rule}: {cause} (log: {name})"
+        place = f"look at {', '.join(self.logs)}" if self.logs else "its output is above"
+        return f"{PREFIX}{self.rule} ended without saying why (killed? out of memory or time?); {place}"
+
+
+def last_error(log: Path) -> str | None:
+    """The last `error: ` line of a log, without that word."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((line.removeprefix(PREFIX) for line in reversed(lines) if line.startswith(PREFIX)), None)
+
+
+class LastWords(logging.Handler):
+    """Listens to Snakemake's log, and tells at the end what went wrong.
+
+    Args:
+        targets: gives the names of rules that can be asked for, once all are known.
+    """
+
+    def __init__(self, targets: Callable[[], list[str]]) -> None:
+        super().__init__(logging.INFO)
+        self._targets = targets
+        self._failed: dict[int, Job] = {}
+        self._causes: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of failed jobs, of those that a retry finished, and of Snakemake's own errors."""
+        event = getattr(record, "event", None)
+        name = getattr(event, "value", None)
+        said: Any = record
+        if name == "job_error":
+            elsewhere = "external_jobid" in (said.aux or {})
+            # Snakemake leaves --directory before the program ends.
+            logs = {path: Path(path).absolute() for path in said.log if ".snakemake" not in Path(path).parts}
+            self._failed[said.jobid] = Job(said.rule_name, logs, elsewhere)
+        elif name == "job_finished":
+            self._failed.pop(said.job_id, None)
+        elif name == "error" and (cause := explain(said.exception, record.getMessage(), self._targets)):
+            self._causes.append(cause)
+
+    def say(self) -> None:
+        """Write the lines; nothing where nothing failed."""
+        lines = [f"{PREFIX}{cause}" for cause in self._causes] + [job.line() for job in self._failed.values()]
+        for line in dict.fromkeys(lines):
+            print(line, file=sys.stderr, flush=True)
+
+
+def explain(exception: str, message: str, targets: Callable[[], list[str]]) -> str | None:
+    """What an exception of Snakemake's means for the user, in a line; None where nothing needs to be added."""
+    lines = message.splitlines()
+    if exception == "LockException":
+        return (
+            f"another snakemake works in {_after('following directory:', lines)}, or one was killed there: wait for "
+            "it; if none runs, add --unlock to your command, then give the command again"
+        )
+    if exception == "MissingRuleException":
+        wanted = next((line.split()[4] for line in lines if line.startswith("No rule to produce ")), "")
+        return _no_such_target(wanted, targets())
+    if exception == "MissingInputException":
+        files = [line.strip() for line in lines[1:] if line.startswith(" ") and ":" not in line]
+        return f"missing: {', '.join(files)}; no rule makes it: was it moved or deleted?"
+    if unwritable := re.search(r"'([^']+)/\.snakemake[^']*'$", message.rstrip()):
+        return f"{unwritable[1]} can't be written; give --directory a folder of yours"
+    return None
+
+
+def _after(end: str, lines: list[str]) -> str:
+    """The line after the one that ends so."""
+    return next((after for line, after in itertools.pairwise(lines) if line.endswith(end)), "this directory")
+
+
+def _no_such_target(wanted: str, targets: list[str]) -> str:
+    if "/" in wanted:
+        return f"no rule makes the file {wanted}: is its language in `languages`, and the path relative to --directory?"
+    near = difflib.get_close_matches(wanted, targets, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(targets))}"
+    return f"no target {wanted}; {hint}"
+
+
+def watch(logger: logging.Logger, targets: Callable[[], list[str]]) -> None:
+    """End this run of Snakemake with a line a cause."""
+    words = LastWords(targets)
+    logger.addHandler(words)
+    atexit.register(words.say)
