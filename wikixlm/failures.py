@@ -11,11 +11,13 @@ import itertools
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 PREFIX = "error: "
+CLOCKS_DIFFER = 60.0  # seconds, between this machine and a cluster's file server
 
 
 class Job(NamedTuple):
@@ -25,27 +27,32 @@ class Job(NamedTuple):
         rule: its rule.
         logs: its log files, by the names that the rule has for them, with the paths to open.
         elsewhere: it ran on a cluster, so that its own line did not come to this terminal.
+        grouped: Snakemake tells of it because a job of its group failed, which need not be this one.
     """
 
     rule: str
     logs: dict[str, Path]
     elsewhere: bool
+    grouped: bool
 
-    def line(self) -> str:
-        """What is said of it."""
-        found = [(cause, name) for name, path in self.logs.items() if (cause := last_error(path))]
+    def cause(self, since: float) -> str | None:
+        """The line for the `error: ` in its log; None where none was written since then (seconds of the epoch)."""
         # Here the job said its `error: ` itself, further up.
         begin = PREFIX if self.elsewhere else "failed: "
-        if found:
-            cause, name = found[0]
-            return f"{begin}{self.rule}: {cause} (log: {name})"
+        found = ((last_error(path, since), name) for name, path in self.logs.items())
+        return next((f"{begin}{self.rule}: {error} (log: {name})" for error, name in found if error), None)
+
+    def silence(self) -> str:
+        """The line for a job that left none."""
         place = f"look at {', '.join(self.logs)}" if self.logs else "its output is above"
         return f"{PREFIX}{self.rule} ended without saying why (killed? out of memory or time?); {place}"
 
 
-def last_error(log: Path) -> str | None:
-    """The last `error: ` line of a log, without that word."""
+def last_error(log: Path, since: float) -> str | None:
+    """The last `error: ` line of a log, without that word; of a log of an earlier run none."""
     try:
+        if log.stat().st_mtime < since - CLOCKS_DIFFER:
+            return None
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
@@ -64,6 +71,7 @@ class LastWords(logging.Handler):
         self._targets = targets
         self._failed: dict[int, Job] = {}
         self._causes: list[str] = []
+        self._begun = time.time()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of failed jobs, of those that a retry finished, and of Snakemake's own errors."""
@@ -71,10 +79,11 @@ class LastWords(logging.Handler):
         name = getattr(event, "value", None)
         said: Any = record
         if name == "job_error":
-            elsewhere = "external_jobid" in (said.aux or {})
+            grouped = bool(said.indent)  # groups are sent to a cluster as one job
+            elsewhere = grouped or "external_jobid" in (said.aux or {})
             # Snakemake leaves --directory before the program ends.
             logs = {path: Path(path).absolute() for path in said.log if ".snakemake" not in Path(path).parts}
-            self._failed[said.jobid] = Job(said.rule_name, logs, elsewhere)
+            self._failed[said.jobid] = Job(said.rule_name, logs, elsewhere, grouped)
         elif name == "job_finished":
             self._failed.pop(said.job_id, None)
         elif name == "error" and (cause := explain(said.exception, record.getMessage(), self._targets)):
@@ -82,7 +91,10 @@ class LastWords(logging.Handler):
 
     def say(self) -> None:
         """Write the lines; nothing where nothing failed."""
-        lines = [f"{PREFIX}{cause}" for cause in self._causes] + [job.line() for job in self._failed.values()]
+        causes = [(job, job.cause(self._begun)) for job in self._failed.values()]
+        told = any(cause for _, cause in causes)
+        lines = [f"{PREFIX}{cause}" for cause in self._causes]
+        lines += [cause or job.silence() for job, cause in causes if cause or not (job.grouped and told)]
         for line in dict.fromkeys(lines):
             print(line, file=sys.stderr, flush=True)
 

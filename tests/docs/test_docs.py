@@ -115,7 +115,7 @@ def test_a_command_of_wikixlm_parses():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     for target in links(page):
-        if re.match(r"[a-z]+:", target):  # on the web: listed by `make docs`, not fetched
+        if re.match(r"[a-z]+:", target):  # `make docs` lists these, and nothing fetches them
             continue
         path, _, anchor = target.partition("#")
         there = (page.parent / path).resolve() if path else page

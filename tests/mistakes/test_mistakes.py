@@ -195,7 +195,6 @@ def _(user, monkeypatch):
 @mistake("no segmenter for Thai (or Chinese, Japanese)")
 def _(user, monkeypatch):
     monkeypatch.setitem(sys.modules, "pythainlp", None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     return user.configures(languages=["th"])
 
 

@@ -1,6 +1,7 @@
 """How a run that failed ends: what is said of failed jobs, of jobs on a cluster, and of Snakemake's own errors."""
 
 import logging
+import os
 
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -18,8 +19,9 @@ def snakemake(tmp_path, monkeypatch):
     return logger, words
 
 
-def job_error(logger, jobid=1, log=("logs/extract.log",), **aux):
+def job_error(logger, jobid=1, log=("logs/extract.log",), indent=False, **aux):
     extra = {"event": LogEvent.JOB_ERROR, "rule_name": "extract", "jobid": jobid, "log": log, "aux": aux}
+    extra["indent"] = indent
     logger.error("", extra=extra)
 
 
@@ -68,6 +70,24 @@ def test_the_same_error_twice_is_said_once(snakemake, tmp_path, capsys):
     job_error(logger, 2)
     words.say()
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_of_a_group_only_the_job_that_failed_is_told(snakemake, tmp_path, capsys):
+    logger, words = snakemake
+    write_log(tmp_path, "error: the dump is cut short\n")
+    job_error(logger, 1, ["logs/other.log"], indent=True)
+    job_error(logger, 2, indent=True)
+    words.say()
+    assert capsys.readouterr().err == "error: extract: the dump is cut short (log: logs/extract.log)\n"
+
+
+def test_an_error_of_an_earlier_run_is_not_told(snakemake, tmp_path, capsys):
+    logger, words = snakemake
+    write_log(tmp_path, "error: last week's\n")
+    os.utime(tmp_path / "logs" / "extract.log", (0, 0))
+    job_error(logger)
+    words.say()
+    assert "without saying why" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
