@@ -33,7 +33,7 @@ def test_a_row_for_each_kind_of_job(tmp_path, monkeypatch, capsys):
     assert (split.peak, split.memory) == (700, 2000), "the largest of each"
 
     (tmp_path / ".snakemake" / "log").mkdir(parents=True)
-    log = "rule split:\n    output: x\n    resources: mem_mb=1000\n"
+    log = "[Tue Nov 24 14:53:05 2026]\nrule split:\n    output: x\n    jobid: 1\n    resources: mem_mb=1000\n"
     (tmp_path / ".snakemake" / "log" / "1.snakemake.log").write_text(log)
     cli.main(["jobs", "--directory", str(tmp_path)])
     table = capsys.readouterr().out.partition("As SLURM measured them")[2]
