@@ -39,9 +39,12 @@ def go_on(pids: list[int]) -> None:
 
 
 def was_asked_to_stop(pid: int) -> bool:
-    """Whether SIGUSR1 waits for a stopped process."""
-    waiting = re.search(r"(?m)^ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
-    return bool(int(waiting[1], 16) & 1 << signal.SIGUSR1 - 1)
+    """Whether SIGUSR1 or SIGTERM waits for a stopped process, or it has ended: SLURM itself may have woken it."""
+    try:
+        waiting = re.search(r"(?m)^ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return True
+    return any(int(waiting[1], 16) & 1 << number - 1 for number in (signal.SIGUSR1, signal.SIGTERM))
 
 
 def log(run: SlurmRun) -> str:
@@ -139,7 +142,7 @@ def test_a_training_that_is_preempted_goes_on_later(prepare, partition, node):
         last = saved(run)
         urgent = ["--nodelist", node, "--mem=100", "--cpus-per-task=16", "--output=/dev/null", "--wrap", "sleep 5"]
         run.cluster.ask("sbatch", "--partition=urgent", *urgent)
-        wait_for(lambda: call.jobs("train_mlm")[0]["JobState"] != "RUNNING" or not run.trainers(), 60, "preemption")
+        wait_for(lambda: was_asked_to_stop(trainer), 90, "preemption")
         go_on([trainer])
         call.wait_for_success()
     assert restarts(call) == 1
