@@ -20,6 +20,7 @@ from wikixlm.packagepath import locate
 SPLITS = ["train", "valid", "test"]
 
 EXPORT = [f"export/{name}" for name in FILES]
+
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
