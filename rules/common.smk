@@ -22,6 +22,7 @@ from wikixlm.packagepath import locate
 SPLITS = ["train", "valid", "test"]
 
 EXPORT = [f"export/{name}" for name in FILES]
+
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 failures.watch(logger, lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()])

@@ -18,7 +18,7 @@ from wikixlm import checkpoints, hf
 from wikixlm.bpe import SPECIALS
 from wikixlm.cli import main
 from wikixlm.errors import UserError
-from wikixlm.export import FILES
+from wikixlm.export import FILES, obstacle
 from wikixlm.hf import bert, vocabulary
 
 EOS, MASK = SPECIALS.index("</s>"), SPECIALS.index("<mask>")
@@ -237,6 +237,14 @@ def refused(run, output, capsys, model=None):
         main(run.export_arguments(output, model))
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     return line
+
+
+def test_what_stands_in_the_way_is_known_before_the_training(monkeypatch):
+    assert obstacle(embedding_norm=True, stages_run_here=True) is None
+    assert "train.encoder_normalize_before: true" in obstacle(embedding_norm=False, stages_run_here=False)
+    monkeypatch.setattr("wikixlm.export.find_spec", lambda name: None)
+    assert obstacle(embedding_norm=True, stages_run_here=False) is None, "conda environments have their own packages"
+    assert "pip install 'wikixlm[hf]'" in obstacle(embedding_norm=True, stages_run_here=True)
 
 
 def without(state, name):
