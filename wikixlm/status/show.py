@@ -168,7 +168,10 @@ def failure_text(failure: Failure) -> Text:
     if failure.log is None:
         return text.append("; it left no log")
     text.append(f"\n  {failure.log}")
-    for line in tail(failure.log, LINES):
+    lines = tail(failure.log, LINES)
+    if not lines:
+        text.append("\n  | nothing is in it: the job was ended from outside, or before it began", "dim")
+    for line in lines:
         is_error = line.startswith("error: ")
         text.append(f"\n  | {line if is_error else shorten(line)}", "red" if is_error else "dim")
     return text
