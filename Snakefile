@@ -10,6 +10,7 @@ min_version("9.27")
 
 
 include: "rules/common.smk"  #     configuration, the wikixlm command, names of shards
+include: "rules/refusals.smk"  #   what a target can't do, said before it starts
 include: "rules/download.smk"  #   Wikimedia's dumps
 include: "rules/extract.smk"  #    dump or your own text -> documents
 include: "rules/tokenize.smk"  #   documents -> tokens, held-out articles

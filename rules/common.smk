@@ -5,7 +5,6 @@ Makes: cfg (the typed configuration), `wikixlm` as a shell function, the names o
        work/run.json at the start of a run.
 """
 
-import functools
 import re
 import shlex
 import sys
@@ -14,23 +13,17 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from wikixlm import console, failures, needs, run_record
+from wikixlm import failures, needs, run_record
 from wikixlm.config import load_or_exit
-from wikixlm.export import FILES, obstacle
 from wikixlm.packagepath import locate
 
 SPLITS = ["train", "valid", "test"]
-
-EXPORT = [f"export/{name}" for name in FILES]
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 failures.watch(logger, lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()])
 
 cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
-
-# Why the model can't be exported, where it can't.
-NO_EXPORT = obstacle(cfg.train.fits_transformers(), stages_run_here=not CONDA)
 
 # In a conda environment the package is reached by PYTHONPATH and run by that environment's python; otherwise by the
 # interpreter that runs Snakemake, activated or not.
@@ -110,23 +103,3 @@ def every_language(pattern, **wildcards):
 def one_of(languages):
     """A wildcard constraint: one of these languages (none of them: matches nothing)."""
     return "|".join(map(re.escape, languages)) or "(?!)"
-
-
-def must_be_exportable(wildcards):
-    """No more inputs; where the model can't be exported this ends the run before anything is made."""
-    if NO_EXPORT:
-        console.error(f"export_hf: {NO_EXPORT}")
-        raise SystemExit(1)
-    return []
-
-
-def export_if_possible(wildcards):
-    """The export, for targets that go without where the model can't be exported."""
-    return go_without_export() if NO_EXPORT else EXPORT
-
-
-@functools.cache
-def go_without_export():
-    """No files; said once."""
-    console.warn(f"export/ is left out: {NO_EXPORT}")
-    return []

@@ -6,15 +6,6 @@ Makes: xnli/ as downloaded, work/xnli/, models/xnli/seed-{seed}/, evaluation/xnl
 """
 
 
-def has_english(wildcards):
-    """No more inputs; without English there is nothing to fine-tune on, and this ends the run before it starts."""
-    if "en" not in cfg.languages:
-        there = ", ".join(cfg.languages)
-        console.error(f"finetune_xnli: XNLI is fine-tuned on English, and languages is {there}: add en")
-        raise SystemExit(1)
-    return []
-
-
 localrules:
     finetune_xnli,
 
