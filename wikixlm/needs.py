@@ -1,6 +1,6 @@
 """What the job of a stage asks a cluster for, by the size of what it reads: memory and walltime, for the rules.
 
-The figures come from `python benchmarks/scale.py --megabytes 100 1000` and `benchmarks/text.py`, with room: at least
+Most figures come from `python benchmarks/scale.py --megabytes 100 1000` and `benchmarks/text.py`, with room: at least
 twice the memory, since what runs out is killed; five to ten times the time, since file systems and cores differ.
 """
 
@@ -44,7 +44,8 @@ NEEDS = {
     "learn_bpe": Need(2000, 2, memory_per_mb=15, memory_at_most=16000),
     "apply_bpe": Need(1000, 3, memory_per_mb=5),  # 70 MB for shards of 12 MB of XML, 187 MB for 125 MB: its cache
     "concatenate": Need(1000, 1),  # 36 MB
-    # fairseq holds about 120 bytes for a line of text (200 bytes and more) until it has written the index.
+    # 0.2 GB for 1 MB of text and one worker, 0.5 GB for two. The growth with text is an estimate: fairseq keeps each
+    # line's length as Python objects, about 120 bytes for 200 bytes of text or more.
     "binarize": Need(1000, 8, memory_per_mb=0.6, memory_per_worker=300),
     "provenance": Need(1000, 0.1),
 }
