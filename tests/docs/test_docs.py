@@ -58,7 +58,7 @@ def test_a_block_that_looks_like_shell_says_so():
 
 
 def with_files(overlay: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The overlay, once the files that it names are there."""
+    """The overlay, once the files and folders that it names are there."""
     local = {**overlay.get("dumps", {}).get("local", {}), **overlay.get("corpora", {}).get("local", {})}
     named = [name for names in local.values() for name in ([names] if isinstance(names, str) else names)]
     named += [overlay.get("bpe", {}).get(key) for key in ("codes_file", "vocab_file")]
@@ -67,6 +67,8 @@ def with_files(overlay: dict[str, Any], folder: Path) -> dict[str, Any]:
         if name and not name.startswith("package:"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
+    if there := overlay.get("xnli", {}).get("local"):
+        (folder / there).mkdir()
     return overlay
 
 
