@@ -1,12 +1,15 @@
 """wikixlm: Wikipedia in N languages in, a cross-lingual masked language model out.
 
-Targets: download, data, train_mlm, evaluate_mlm, all (the default).
+Targets: download, data, train_mlm, evaluate_mlm, report, all (the default).
 Configuration: config.yaml beside this file, with --configfile and --config merged on top.
 """
 
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+
+report: "docs/captions/workflow.rst"
 
 
 include: "rules/common.smk"  #     configuration, the wikixlm command, names of shards
@@ -18,6 +21,7 @@ include: "rules/binarize.smk"  #   segmented text -> fairseq's binary data
 include: "rules/train.smk"  #      binary data -> model
 include: "rules/provenance.smk"  # what the model was made of
 include: "rules/evaluate.smk"  #   model -> perplexity per language
+include: "rules/report.smk"  #     the run on one page
 
 
 localrules:
@@ -26,10 +30,11 @@ localrules:
 
 
 rule all:
-    """Data, model and evaluation."""
+    """Data, model, evaluation and report."""
     default_target: True
     input:
         rules.data.input,
         rules.train_mlm.output,
         rules.provenance.output,
         rules.evaluate_mlm.output,
+        rules.report.output,

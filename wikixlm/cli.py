@@ -35,6 +35,7 @@ STAGES = {
     "train": ("wikixlm.train", "train the masked language model with fairseq"),
     "evaluate": ("wikixlm.evaluate", "masked-token perplexity per language beside the unigram baseline"),
     "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
+    "report": ("wikixlm.report.command", "one HTML page on a run, finished or not: data, learning, cost"),
     "jobs": ("wikixlm.jobs", "what the jobs of a run took, against what was asked for"),
     "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
 }
