@@ -18,7 +18,10 @@ def describe(directory: Path) -> str:
     for path in (model, table):
         if not path.is_file():
             raise UserError(f"{path} is not there: this run has not ended; look at {directory / 'logs'}")
-    lines = ["", f"model        {model}", f"evaluation   {table}", ""]
+    page = directory / "report.html"
+    lines = ["", f"model        {model}", f"evaluation   {table}"]
+    lines += [f"report       {page}"] if page.is_file() else []
+    lines.append("")
     with open(table, encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream, delimiter="\t") if row["split"] == "test"]
     lines.append(f"{'test':<10} {'perplexity':>12} {'unigram baseline':>18}")
