@@ -10,10 +10,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 UNINSTALLED = echo "error: the packages can't be installed (pip says why, above): is the network up, the package index reachable, the disk not full? Then make again: it goes on" >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-slurm test-all lint format bench docs pins clean
+.PHONY: help demo test test-long test-slurm test-browser test-all lint format bench docs pins clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("error: Python %d.%d found as $(PYTHON); wikixlm needs 3.11 to 3.13: make PYTHON=python3.12 …" % v)'
@@ -31,15 +31,18 @@ demo: $(STAMP) ## train and export a small model on two real dumps, in runs/demo
 	@$(BIN)/wikixlm summary --directory $(RUN) --next '$(BIN)/snakemake train_mlm --cores all   # your languages and dumps.contact in config.yaml first'
 
 test: $(STAMP) ## run the tests (under 15 minutes on 2 cores)
-	$(PYTEST) -m "not slow and not slurm"
+	$(PYTEST) -m "not slow and not slurm and not browser"
 
 test-long: $(STAMP) ## run the tests that take longer: kill and resume
-	$(PYTEST) -m "slow and not slurm"
+	$(PYTEST) -m "slow and not slurm and not browser"
 
 test-slurm: $(STAMP) ## run the tests on a real SLURM (needs slurmctld, slurmd, munge; as root)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm -n 8  # most of their time is SLURM's
 
-test-all: test test-long test-slurm ## run every test
+test-browser: $(STAMP) ## look at the report in a real browser, headless (needs chromium)
+	$(BIN)/python -m pytest -m browser
+
+test-all: test test-long test-slurm test-browser ## run every test
 
 lint: $(STAMP) ## check style, types and the workflow
 	$(BIN)/ruff check .

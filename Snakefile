@@ -1,12 +1,15 @@
 """wikixlm: Wikipedia in N languages in, a cross-lingual masked language model out.
 
-Targets: download, data, train_mlm, evaluate_mlm, export_hf, finetune_xnli, all (the default).
+Targets: download, data, train_mlm, evaluate_mlm, export_hf, finetune_xnli, report, all (the default).
 Configuration: config.yaml beside this file, with --configfile and --config merged on top.
 """
 
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+
+report: "docs/captions/workflow.rst"
 
 
 include: "rules/common.smk"  #     configuration, the wikixlm command, names of shards
@@ -21,6 +24,7 @@ include: "rules/provenance.smk"  # what the model was made of
 include: "rules/evaluate.smk"  #   model -> perplexity per language
 include: "rules/export.smk"  #     model -> Hugging Face directory
 include: "rules/finetune.smk"  #   Hugging Face directory -> XNLI
+include: "rules/report.smk"  #     the run on one page
 
 
 localrules:
@@ -29,7 +33,7 @@ localrules:
 
 
 rule all:
-    """Data, model, evaluation and export."""
+    """Data, model, evaluation, export and report."""
     default_target: True
     input:
         rules.data.input,
@@ -37,3 +41,4 @@ rule all:
         rules.provenance.output,
         rules.evaluate_mlm.output,
         export_if_possible,
+        rules.report.output,

@@ -15,6 +15,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from wikixlm import failures, needs, run_record
 from wikixlm.config import load_or_exit
+from wikixlm.files import sha256
 from wikixlm.packagepath import locate
 
 SPLITS = ["train", "valid", "test"]
@@ -98,6 +99,11 @@ def every_shard(pattern):
 def every_language(pattern, **wildcards):
     """`pattern` for every language of the run."""
     return expand(pattern, lang=cfg.languages, **wildcards)
+
+
+def state_of(path):
+    """A param that changes with a file which is no input: its hash, nothing where there is no such file."""
+    return lambda wildcards: sha256(Path(path)) if Path(path).is_file() else ""
 
 
 def one_of(languages):

@@ -12,7 +12,12 @@ rule evaluate_mlm:
         dictionary=rules.data.input.dictionary,
         model="models/mlm/model.pt",
     output:
-        "evaluation/mlm_perplexity.tsv",
+        report(
+            "evaluation/mlm_perplexity.tsv",
+            caption="../docs/captions/perplexity.rst",
+            category="The model",
+            labels={"what": "perplexity"},
+        ),
     log:
         "logs/evaluate_mlm.log",
     benchmark:

@@ -30,6 +30,7 @@ TRAIN = [
     "tqdm",
 ]
 HF = ["numpy", "accelerate", "safetensors", "scikit-learn", "torch", "transformers"]
+REPORT = ["jinja2", "matplotlib", "numpy", "pandas"]
 # Their metadata asks for versions that today's installers refuse: installed without it, after the rest.
 WITHOUT_METADATA = ["fairseq", "hydra-core", "omegaconf"]
 
@@ -89,11 +90,12 @@ def main() -> None:
 
 
 def write_environments(folder: Path, pins: dict[str, str]) -> None:
-    """data.yaml, train.yaml with train.post-deploy.sh, and hf.yaml, in `folder`."""
+    """data.yaml, train.yaml with train.post-deploy.sh, hf.yaml and report.yaml, in `folder`."""
     data = DATA + DATA_LANGUAGES
     (folder / "data.yaml").write_text(environment("The CPU stages.", data, pins), encoding="utf-8")
     (folder / "train.yaml").write_text(environment("The fairseq stages.", DATA + TRAIN, pins), encoding="utf-8")
     (folder / "hf.yaml").write_text(environment("Export and fine-tuning.", data + HF, pins), encoding="utf-8")
+    (folder / "report.yaml").write_text(environment("The report.", DATA + REPORT, pins), encoding="utf-8")
     (folder / "train.post-deploy.sh").write_text(post_deploy(pins), encoding="utf-8")
 
 

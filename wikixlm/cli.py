@@ -50,6 +50,7 @@ STAGES = {
     "verify": ("wikixlm.verify", "compare a run's files with the manifest of its model"),
     "plan": ("wikixlm.plan", "what a run will need: downloads, disk, hours, jobs"),
     "status": ("wikixlm.status", "how far a run is: languages by stages, what failed, time left"),
+    "report": ("wikixlm.report.command", "one HTML page on a run, finished or not: data, learning, cost"),
     "jobs": ("wikixlm.jobs", "what the jobs of a run took, against what was asked for"),
     "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
 }

@@ -108,7 +108,7 @@ def read(directory: Path) -> list[Rule]:
     rules: dict[str, Rule] = {}
     for job in jobs.values():
         if job.benchmark is not None and job.benchmark.is_file():
-            _measure(job, job.benchmark)
+            job.seconds, job.cpu_seconds, job.peak = measured(job.benchmark)
         rules.setdefault(job.rule, Rule(job.rule)).jobs.append(job)
     return list(rules.values())
 
@@ -128,12 +128,12 @@ def _whole(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() else None
 
 
-def _measure(job: Job, benchmark: Path) -> None:
-    """Take over the last line of a benchmark; what a very short job left unmeasured stays unknown."""
+def measured(benchmark: Path) -> tuple[float | None, float | None, float | None]:
+    """Wall and CPU time in seconds and peak memory in MB, by a benchmark's last line; None: too short a job to tell."""
     with open(benchmark, encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
-    if rows:
-        job.seconds, job.cpu_seconds, job.peak = (_number(rows[-1].get(key)) for key in ("s", "cpu_time", "max_rss"))
+    last = rows[-1] if rows else {}
+    return _number(last.get("s")), _number(last.get("cpu_time")), _number(last.get("max_rss"))
 
 
 def _number(text: str | None) -> float | None:

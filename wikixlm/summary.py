@@ -19,8 +19,9 @@ def describe(directory: Path) -> str:
         if not path.is_file():
             raise UserError(f"{path} is not there: this run has not ended; look at {directory / 'logs'}")
     lines = ["", f"model        {model}", f"evaluation   {table}"]
-    exported = directory / "export"
-    lines += [f"export       {exported}", ""] if exported.is_dir() else [""]
+    exported, page = directory / "export", directory / "report.html"
+    lines += [f"export       {exported}"] if exported.is_dir() else []
+    lines += [f"report       {page}", ""] if page.is_file() else [""]
     with open(table, encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream, delimiter="\t") if row["split"] == "test"]
     lines.append(f"{'test':<10} {'perplexity':>12} {'unigram baseline':>18}")

@@ -1,0 +1,176 @@
+"""The four answers that a reader wants first: what data, how much was lost, did it learn, what did it cost."""
+
+from typing import NamedTuple
+
+from wikixlm.report import columns, cost, model, text
+from wikixlm.report.run import Run
+
+# A perplexity below this share of the unigram baseline is more than the plateau: there, models end a few percent
+# below the baseline at most (or above it), because they know how often tokens occur and nothing else.
+LEARNED = 0.9
+
+
+class Answer(NamedTuple):
+    """A question, the answer in a word or a figure, the sentences behind it, and the section that shows it."""
+
+    question: str
+    short: str
+    sentences: str
+    section: str
+    good: bool | None = None
+
+
+def answers(run: Run) -> list[Answer]:
+    """The four, in this order; for what a run has not got to yet they say so."""
+    return [data(run), lost(run), learned(run), price(run)]
+
+
+def data(run: Run) -> Answer:
+    """Languages, dates, and the way from pages to tokens in numbers."""
+    question, section = "What data?", "data"
+    several = f"{len(run.languages)} languages" if len(run.languages) > 1 else "one language"
+    names = f"{several.capitalize()}: {listed(run.languages)}{_origin(run)}."
+    flow = text.flow(run)
+    if flow is None:
+        return Answer(question, several, f"{names} No text has been extracted yet.", section)
+    total = flow.sum(numeric_only=True, skipna=True)
+    said = f"{names} {total['pages']:,.0f} pages gave {total['documents']:,.0f} articles with text"
+    said += f" and {total['lines']:,.0f} paragraphs"
+    if not total["tokens"]:
+        return Answer(question, several, f"{said}; not segmented yet.", section)
+    said += f": {total['words']:,.0f} words, {total['tokens']:,.0f} BPE tokens."
+    return Answer(question, f"{_large(total['tokens'])} tokens", said, section)
+
+
+def _origin(run: Run) -> str:
+    """Where the text is from, as words that follow the languages."""
+    dates = sorted({str(downloaded["date"]) for each in run.languages if (downloaded := run.downloaded(each))})
+    own = [each for each in run.languages if run.own_text(each)]
+    if dates:
+        said = f", Wikipedia as of {dates[0]}" + (f" to {dates[-1]}" if len(dates) > 1 else "")
+    else:
+        said = ", from text of your own" if len(own) == len(run.languages) else ", from Wikipedia dumps on disk"
+    return said + (f" ({listed(own)}: text of your own)" if 0 < len(own) < len(run.languages) else "")
+
+
+def lost(run: Run) -> Answer:
+    """Articles and lines that did not arrive, by reason, and whether everything is accounted for."""
+    question, section = "How much was lost, and where?", "flow"
+    pages, lines = text.pages(run), text.lines(run)
+    if pages is None:
+        return Answer(question, "not yet", "No pages have been read yet.", section)
+    sums = pages.sum(numeric_only=True)
+    articles, gone = int(sums["articles"]), {name: int(sums[name]) for name in text.LOST}
+    short = f"{columns.share(sum(gone.values()) / articles)} of articles" if articles else "no articles"
+    reasons = {"empty": "without text", "dropped_short": "under extract.min_chars", "skipped": "failed in extraction"}
+    said = _dropped(articles, "articles", gone, reasons)
+    if others := sum(int(sums[name]) for name in text.NOT_TAKEN):
+        said += f" {others:,} more pages of the dumps are redirects or otherwise no articles."
+    missing = int(sums["unaccounted"])
+    if lines is not None:
+        totals = lines.sum(numeric_only=True)
+        reasons = {
+            "emptied": "without a token",
+            "repeats_held_out": "repeating held-out text",
+            "repeated_in_held_out": "twice in held-out text",
+        }
+        said += " " + _dropped(
+            int(totals["lines"]), "paragraphs", {name: int(totals[name]) for name in reasons}, reasons
+        )
+        missing += int(totals["unaccounted"])
+    if missing:
+        return Answer(question, short, f"{said} {missing:,} are not accounted for.", section, good=False)
+    return Answer(question, short, f"{said} Every page and paragraph is accounted for.", section)
+
+
+def _dropped(total: int, what: str, counts: dict[str, int], reasons: dict[str, str]) -> str:
+    """How many of `total` were dropped, by reason."""
+    if not sum(counts.values()):
+        return f"None of {total:,} {what} was dropped."
+    found = listed([f"{count:,} {reasons[name]}" for name, count in counts.items() if count])
+    return f"Dropped of {total:,} {what}: {found}."
+
+
+def learned(run: Run) -> Answer:
+    """The test perplexity against the unigram baseline, or how far the training is."""
+    question, section = "Did it learn?", "perplexity"
+    frame = model.perplexity(run)
+    if frame is None:
+        return _in_training(run, question)
+    split = "test" if (frame["split"] == "test").any() else str(frame["split"].iloc[-1])
+    rows = {row["language"]: row for row in frame[frame["split"] == split].to_dict("records")}
+    each = {language: row for language, row in rows.items() if language != "mean"}
+    mean = rows.get("mean") or next(iter(each.values()))
+    said = f"{split.capitalize()} perplexity {mean['perplexity']:,.0f} against a unigram baseline of "
+    said += f"{mean['unigram']:,.0f}" + (" (means over languages)" if len(each) > 1 else "")
+    stuck = {language: row for language, row in each.items() if row["share_of_baseline"] >= LEARNED}
+    if not stuck:
+        everywhere = ", in every language" if len(each) > 1 else ""
+        return Answer(question, "Yes", f"{said}: it learned context{everywhere}.", section, good=True)
+    if len(stuck) == len(each):
+        said += ": it has not left the unigram plateau. It knows how often tokens occur, and little else; train longer."
+        return Answer(question, "Not yet", said, section, good=False)
+    named = listed([f"{name} ({row['perplexity']:,.0f} of {row['unigram']:,.0f})" for name, row in stuck.items()])
+    short = f"In {len(each) - len(stuck)} of {len(each)} languages"
+    said += f": it learned context, but not in {named}, still at the unigram plateau."
+    return Answer(question, short, said, section, good=False)
+
+
+def _in_training(run: Run, question: str) -> Answer:
+    rows = run.metrics
+    if not rows:
+        return Answer(question, "not yet", "Training has not begun.", "training")
+    said = f"Not evaluated yet. Training is at update {rows[-1]['update']:,}"
+    if goal := run.setting("train", "max_update"):
+        said += f" of {goal:,}"
+    valid = [row["perplexity"] for row in rows if row["split"] == "valid" and row.get("perplexity")]
+    said += f"; validation perplexity {valid[-1]:,.0f}." if valid else "."
+    return Answer(question, "not yet", said, "training")
+
+
+def price(run: Run) -> Answer:
+    """Wall time, CPU and GPU hours, peak memory, disk."""
+    question, section = "What did it cost?", "cost"
+    stages = cost.stages(run)
+    used = f"{columns.size(int(cost.disk(run)['size'].sum()))} on disk now"
+    if stages is None:
+        return Answer(question, used, f"No job has ended yet; {used}.", section)
+    calls, rows = cost.calls(run), stages.to_dict("records")
+    wall, cpu = (sum(row[name] for row in rows) for name in ("wall_seconds", "cpu_seconds"))
+    said = f"The jobs took {columns.span(wall)} one after another and {_hours(cpu)} CPU hours"
+    machine = cost.hardware(run)
+    training = sum(row["wall_seconds"] for row in rows if row["stage"] == "train_mlm")
+    if machine is not None and machine.gpus and training:
+        said += f", the training {_hours(training * machine.gpus)} GPU hours"
+    measured = [row for row in rows if row["peak_mb"] > 0]
+    if measured:
+        largest = max(measured, key=lambda row: float(row["peak_mb"]))
+        said += f"; the largest ({largest['stage']}) needed {columns.size(largest['peak_mb'] * cost.MIB)} of memory"
+    said += f"; {used}."
+    if calls.number:
+        said = f"{columns.span(calls.seconds)} from first to last job, over {_times(calls.number)} of snakemake. {said}"
+    return Answer(question, columns.span(calls.seconds or wall), said, section)
+
+
+def _times(number: int) -> str:
+    return "one call" if number == 1 else f"{number} calls"
+
+
+def _hours(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2g}"
+
+
+def _large(value: float) -> str:
+    """1.23 million"""
+    for unit, name in ((1e9, "billion"), (1e6, "million")):
+        if value >= unit:
+            return f"{value / unit:.3g} {name}"
+    return f"{value:,.0f}"
+
+
+def listed(names: list[str]) -> str:
+    """a, b and c; of more than twelve the first ten."""
+    if len(names) > 12:
+        return f"{', '.join(names[:10])} and {len(names) - 10} more"
+    return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), names[-1]])

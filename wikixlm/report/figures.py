@@ -1,0 +1,236 @@
+"""The figures of the report, drawn from its tables."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from wikixlm.report.drawing import GRID, HEAT, INK, MUTED, SURFACE, WIDTH, Drawing, bar_height, colour, dash, styled
+
+POINTS = 400  # of a curve; a long training has more rows, which are averaged
+_ANNOTATED = 12  # languages up to which the cells of the heat map show their numbers
+_COUNTS = FuncFormatter(lambda value, _: short(value))
+
+
+def short(value: float) -> str:
+    """1,234,567 as 1.2 M: whole numbers for the axis of a figure."""
+    for unit, name in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.3g}{name}"
+    return f"{value:.3g}"
+
+
+@styled
+def parts(name: str, title: str, frame: pd.DataFrame, whole: str, columns: Mapping[str, str]) -> Markup | None:
+    """Stacked bars, one a language: which share of `whole` each column is.
+
+    Args:
+        columns: column to its name in the legend; columns that are 0 everywhere are not drawn.
+    """
+    frame = frame[frame[whole].notna() & (frame[whole] > 0)]
+    shown = [column for column in columns if frame[column].sum()]
+    if frame.empty:
+        return None
+    said = f"{title}: {', '.join(columns[column] for column in shown)}, as shares for each language."
+    drawing = Drawing(name, title, said, bar_height(len(frame)) + 0.16 * ((len(shown) + 1) // 2))
+    left = np.zeros(len(frame))
+    for column in shown:
+        share = (frame[column] / frame[whole]).astype(float).to_numpy()
+        number = list(columns).index(column)
+        drawing.axes.barh(frame["language"], share, left=left, height=0.68, color=colour(number), label=columns[column],
+                          edgecolor=SURFACE, linewidth=0.6)  # fmt: skip
+        left += share
+    _bars(drawing)
+    drawing.axes.set_xlim(0, 1)
+    drawing.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    drawing.legend(2)
+    return drawing.svg()
+
+
+@styled
+def amounts(
+    name: str, title: str, frame: pd.DataFrame, column: str, label: str, write: Callable[[float], str] = short
+) -> Markup | None:
+    """Bars, one a row of the table, with their values as `write` puts them."""
+    frame = frame[frame[column].notna()]
+    if frame.empty:
+        return None
+    names, values = frame.iloc[:, 0], frame[column].astype(float)
+    drawing = Drawing(name, title, f"{title}: {label} for each {names.name}.", bar_height(len(frame)))
+    bars = drawing.axes.barh(names, values, height=0.68, color=colour(0))
+    drawing.axes.bar_label(bars, [write(value) for value in values], padding=3, fontsize=8, color=INK)
+    _bars(drawing)
+    drawing.axes.set_xlim(0, (values.max() or 1) * 1.25)
+    drawing.axes.xaxis.set_major_formatter(_COUNTS)
+    drawing.axes.set_xlabel(label)
+    return drawing.svg()
+
+
+@styled
+def before_and_after(name: str, title: str, frame: pd.DataFrame, before: str, after: str, label: str) -> Markup:
+    """A ring for what a language is of the whole and a disc for what is drawn of it, joined."""
+    drawing = Drawing(
+        name, title, f"{title}: share before and after alpha for each language.", bar_height(len(frame)) + 0.15
+    )
+    rows = np.arange(len(frame))
+    drawing.axes.hlines(rows, frame[before], frame[after], color=GRID, linewidth=2.5)
+    drawing.axes.scatter(frame[before], rows, s=34, zorder=3, label="share of the text", facecolors=SURFACE,
+                         edgecolors=MUTED, linewidths=1.3)  # fmt: skip
+    drawing.axes.scatter(frame[after], rows, s=34, zorder=4, color=colour(0), label=label)
+    drawing.axes.set_yticks(rows, frame["language"])
+    _bars(drawing)
+    drawing.axes.set_ylim(len(frame) - 0.4, -0.6)
+    drawing.axes.set_xlim(left=0)
+    drawing.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    drawing.legend(2)
+    return drawing.svg()
+
+
+@styled
+def heat_map(name: str, title: str, frame: pd.DataFrame) -> Markup:
+    """Rows: a language; columns: another; the stronger the colour, the more of the row's tokens the other shares."""
+    matrix = frame.pivot(index="language", columns="other", values="shared_tokens")
+    names = list(dict.fromkeys(frame["language"]))
+    matrix = matrix.reindex(index=names, columns=names)
+    few = len(names) <= _ANNOTATED
+    drawing = Drawing(name, title, f"{title}; the numbers are in the table.", min(WIDTH, 1.3 + 0.3 * len(names)))
+    drawing.axes.grid(visible=False)
+    for row, language in enumerate(names):
+        for column, other in enumerate(names):
+            value = 1.0 if language == other else float(matrix.loc[language, other])
+            # So light that text on it keeps its contrast.
+            drawing.axes.add_patch(_cell(column, row, alpha=0.04 + 0.56 * value))
+            if few:
+                drawing.axes.text(column, row, f"{value:.0%}", ha="center", va="center", fontsize=8)
+    drawing.axes.set_xlim(-0.5, len(names) - 0.5)
+    drawing.axes.set_ylim(len(names) - 0.5, -0.5)
+    drawing.axes.set_xticks(range(len(names)), names, rotation=0 if few else 90)
+    drawing.axes.set_yticks(range(len(names)), names)
+    drawing.axes.set_xlabel("uses the same symbols")
+    drawing.axes.set_ylabel("tokens of")
+    drawing.axes.spines[:].set_visible(False)
+    drawing.axes.tick_params(length=0)
+    return drawing.svg()
+
+
+def _cell(column: int, row: int, alpha: float) -> Rectangle:
+    return Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=HEAT, alpha=alpha, linewidth=0)
+
+
+@styled
+def loss(frame: pd.DataFrame, held_out: pd.DataFrame | None) -> Markup:
+    """The training loss, and the mean of the languages' validation losses."""
+    drawing = Drawing("loss", "Loss", "Training and validation loss in nats per masked token over updates.")
+    thin = _thinned(frame, "loss")
+    drawing.axes.plot(thin["update"], thin["loss"], color=colour(0), label="training", linewidth=1.2)
+    if held_out is not None:
+        mean = held_out[held_out["language"] == "mean"]
+        drawing.axes.plot(mean["update"], mean["loss"], "o-", color=colour(1), markersize=3, label="validation")
+    drawing.axes.set_ylabel("nats per masked token")
+    _updates(drawing)
+    drawing.legend()
+    return drawing.svg()
+
+
+@styled
+def perplexities(frame: pd.DataFrame, baselines: Mapping[str, float]) -> Markup:
+    """Validation perplexity by language; a dashed line of the same colour is its unigram baseline."""
+    names = [name for name in dict.fromkeys(frame["language"]) if name != "mean"] or ["mean"]
+    said = "Validation perplexity of each language over updates, with its unigram baseline."
+    drawing = Drawing("validation-perplexity", "Validation perplexity", said, 2.3 + 0.16 * (len(names) // 5))
+    for number, language in enumerate(names):
+        rows = frame[frame["language"] == language]
+        drawing.axes.plot(rows["update"], rows["perplexity"], linestyle=dash(number), marker="o", markersize=2.5,
+                          color=colour(number), label=language)  # fmt: skip
+        if language in baselines:
+            drawing.axes.axhline(baselines[language], color=colour(number), linestyle=(0, (2, 2)), linewidth=0.9)
+    if baselines:
+        drawing.axes.plot([], [], color=MUTED, linestyle=(0, (2, 2)), linewidth=0.9, label="unigram baseline")
+    drawing.axes.set_yscale("log")
+    drawing.axes.yaxis.set_major_formatter(_COUNTS)
+    drawing.axes.yaxis.set_minor_formatter(
+        FuncFormatter(lambda value, _: short(value) if f"{value:.0e}"[0] in "25" else "")
+    )
+    drawing.axes.tick_params(axis="y", which="minor", labelsize=7.5, length=2)
+    _updates(drawing)
+    drawing.legend(5)
+    return drawing.svg()
+
+
+@styled
+def curve(name: str, title: str, frame: pd.DataFrame, column: str, label: str) -> Markup:
+    """One figure of the training over its updates."""
+    drawing = Drawing(name, title, f"{title} over updates.")
+    thin = _thinned(frame, column)
+    drawing.axes.plot(thin["update"], thin[column], color=colour(0), linewidth=1.2)
+    drawing.axes.set_ylim(bottom=0)
+    drawing.axes.yaxis.set_major_formatter(_COUNTS)
+    if column == "lr":
+        drawing.axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    drawing.axes.set_ylabel(label)
+    _updates(drawing)
+    return drawing.svg()
+
+
+@styled
+def beside_baseline(name: str, title: str, frame: pd.DataFrame) -> Markup:
+    """Bars of perplexity by language; a mark at the unigram baseline, which a model must get well below."""
+    said = f"{title}: perplexity of each language, and its unigram baseline."
+    drawing = Drawing(name, title, said, bar_height(len(frame)) + 0.15)
+    rows = np.arange(len(frame))
+    bars = drawing.axes.barh(rows, frame["perplexity"], height=0.6, color=colour(0), label="this model")
+    drawing.axes.bar_label(bars, [f"{value:,.0f}" for value in frame["perplexity"]], padding=3, fontsize=8, color=INK)
+    drawing.axes.scatter(frame["unigram"], rows, marker="|", s=150, linewidths=2.2, color=colour(1), zorder=3,
+                         label="unigram baseline")  # fmt: skip
+    drawing.axes.set_yticks(rows, frame["language"])
+    _bars(drawing)
+    drawing.axes.set_xlim(0, max(frame["unigram"].max(), frame["perplexity"].max()) * 1.08)
+    drawing.axes.xaxis.set_major_formatter(_COUNTS)
+    drawing.axes.set_xlabel("perplexity (lower is better)")
+    drawing.legend(2)
+    return drawing.svg()
+
+
+@styled
+def xnli(name: str, title: str, frame: pd.DataFrame) -> Markup | None:
+    """Bars of accuracy by language; the dashed line is chance among three labels."""
+    rows = frame[frame["language"] != "mean"]
+    if "split" in rows and (rows["split"] == "test").any():
+        rows = rows[rows["split"] == "test"]
+    drawing = Drawing(name, title, f"{title} of each language.", bar_height(len(rows)))
+    bars = drawing.axes.barh(rows["language"], rows["accuracy"], height=0.68, color=colour(0))
+    drawing.axes.bar_label(bars, [f"{value:.1%}" for value in rows["accuracy"]], padding=3, fontsize=8, color=INK)
+    drawing.axes.axvline(1 / 3, color=MUTED, linestyle=(0, (2, 2)), linewidth=0.9)
+    _bars(drawing)
+    drawing.axes.set_xlim(0, 1)
+    drawing.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    drawing.axes.set_xlabel("accuracy (dashed: chance)")
+    return drawing.svg()
+
+
+def _bars(drawing: Drawing) -> None:
+    """Horizontal bars: the first on top, lines along the values only."""
+    drawing.axes.grid(visible=False, axis="y")
+    drawing.axes.spines["left"].set_visible(False)
+    drawing.axes.tick_params(axis="y", length=0, labelcolor=INK)
+    drawing.axes.xaxis.set_major_locator(MaxNLocator(5))
+    if not drawing.axes.yaxis_inverted():
+        drawing.axes.invert_yaxis()
+
+
+def _updates(drawing: Drawing) -> None:
+    drawing.axes.set_xlim(left=0)
+    drawing.axes.xaxis.set_major_locator(MaxNLocator(5))
+    drawing.axes.xaxis.set_major_formatter(_COUNTS)
+    drawing.axes.set_xlabel("updates")
+
+
+def _thinned(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A curve of at most `POINTS` points: means over stretches of equally many rows."""
+    rows = frame[["update", column]].dropna()
+    if len(rows) <= POINTS:
+        return rows
+    return rows.groupby(np.arange(len(rows)) * POINTS // len(rows)).mean()
