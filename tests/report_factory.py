@@ -10,7 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from wikixlm import corpus, evaluate, extract, tokenize
+from wikixlm import corpus, extract, tokenize
+from wikixlm.evaluation import figures as evaluation
 from wikixlm.files import write_json
 from wikixlm.vocabulary import write_symbols
 
@@ -121,13 +122,16 @@ def make_training(directory: Path) -> None:
         path.write_text(f"{BENCHMARK}{line}\n")
 
 
-def perplexities(directory: Path, figures: dict[str, tuple[float, float]]) -> None:
+def perplexities(directory: Path, by_language: dict[str, tuple[float, float]]) -> None:
     """evaluation/mlm_perplexity.tsv: language to perplexity and unigram baseline, the same for valid and test."""
     rows = []
     for split in ("valid", "test"):
-        scored = [evaluate.Row(name, split, 100, 5.0, value, 0.2, base) for name, (value, base) in figures.items()]
-        rows += [*scored, evaluate.mean(scored)]
-    evaluate.write_table(directory / "evaluation" / "mlm_perplexity.tsv", rows)
+        scored = [
+            evaluation.Row(name, split, dict(zip(evaluation.COLUMNS, (100, 5.0, value, 0.2, base, 3.0), strict=True)))
+            for name, (value, base) in by_language.items()
+        ]
+        rows += [*scored, evaluation.mean(scored)]
+    evaluation.write_table(directory / "evaluation" / "mlm_perplexity.tsv", rows)
 
 
 def make_run(directory: Path) -> Path:

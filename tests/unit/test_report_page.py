@@ -11,6 +11,8 @@ import pytest
 
 from tests.report_factory import CONFIGURATION, make_run, make_text, make_training, perplexities
 from wikixlm.files import read_json, write_json
+from wikixlm.finetuning import xnli_scores
+from wikixlm.finetuning.scores import Score
 from wikixlm.report import answers, columns, model, text
 from wikixlm.report.command import report
 from wikixlm.report.run import Run
@@ -202,11 +204,16 @@ def test_a_table_that_is_no_longer_part_of_it_is_removed(finished, tmp_path):
 
 def test_xnli_is_shown_where_it_was_run(tmp_path):
     make_text(tmp_path)
-    (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "xnli.tsv").write_text("language\taccuracy\nen\t0.71\nde\t0.62\n")
+    scores = {
+        seed: [Score(language, "test", 500, accuracy, accuracy) for language, accuracy in (("en", en), ("de", 0.62))]
+        for seed, en in (("0", 0.70), ("1", 0.72))
+    }
+    xnli_scores.write_table(tmp_path / "evaluation" / "xnli.tsv", xnli_scores.table(scores))
     report(tmp_path, CONFIGURATION, tmp_path / "report.html", tmp_path / "report")
     html = (tmp_path / "report.html").read_text()
-    assert "71.0 %" in html
+    (figure,) = re.findall(r"<figure[^>]*>(?:(?!</figure>).)*XNLI accuracy.*?</figure>", html, re.DOTALL)
+    assert figure.count("71.0%") == 1, "the mean over the seeds, and a bar a language"
+    assert "70.0%" not in figure
     assert (tmp_path / "report" / "xnli.tsv").is_file()
 
 

@@ -41,8 +41,14 @@ def perplexity(run: Run) -> pd.DataFrame | None:
 
 
 def xnli(run: Run) -> pd.DataFrame | None:
-    """The fine-tuning's table as it is."""
-    return _read(run, "xnli.tsv", ("language",))
+    """The fine-tuning's table as it is.
+
+    Raises:
+        UserError: the table lacks a column.
+    """
+    frame = _read(run, "xnli.tsv", ("language", "split", "seed", "accuracy"))
+    # A column of one seed alone would be read as numbers, were it not for its row `mean`.
+    return None if frame is None else frame.astype({"seed": str})
 
 
 def _read(run: Run, name: str, needed: tuple[str, ...]) -> pd.DataFrame | None:

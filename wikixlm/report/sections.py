@@ -172,7 +172,7 @@ def _xnli(run: Run) -> Section:
     if frame is None:
         missing = "the model has not been fine-tuned, which is no part of the default target"
         return Section("xnli", "XNLI", missing=missing, target="finetune_xnli")
-    drawn = _drawn(figures.xnli("xnli", "XNLI accuracy", frame) if "accuracy" in frame else None)
+    drawn = _drawn(figures.xnli("xnli", "XNLI accuracy", frame))
     return Section("xnli", "XNLI", _dated(wording.XNLI, run, "xnli.tsv"), drawn, _table("xnli", "XNLI", frame))
 
 
