@@ -48,7 +48,7 @@ def answer(run: Run, number: int) -> answers.Answer:
 
 def test_the_four_answers_of_a_finished_run(finished):
     data, lost, learned, price = answers.answers(Run(finished))
-    assert data.short == "1,400 tokens"
+    assert data.short == "1,301 tokens"
     assert data.sentences.startswith("3 languages: en, de and ka, from Wikipedia dumps on disk (ka: text of your own).")
     assert "120 pages gave 62 articles with text and 133 paragraphs: 630 words" in data.sentences
     assert lost.short == "11.4 % of articles"
@@ -59,9 +59,9 @@ def test_the_four_answers_of_a_finished_run(finished):
         "Every page and paragraph is accounted for."
     )
     assert (learned.short, learned.good) == ("Yes", True)
-    assert price.short == "30 min 0 s"
-    assert "The jobs took 2 min 30 s one after another and 0.057 CPU hours" in price.sentences
-    assert "the training 0.13 GPU hours; the largest (train_mlm) needed 2.1 GB of memory" in price.sentences
+    assert price.short == "30 min"
+    assert "The jobs took 2 min 30 s one after another and 3 min 27 s of CPU time" in price.sentences
+    assert "the training 8 min of GPU time; the largest (train_mlm) needed 2.1 GB of memory" in price.sentences
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_command_needs_no_more_than_the_directory(finished):
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0, "0 s"), (1.44, "1.4 s"), (59.7, "1 min 0 s"), (235, "3 min 55 s"), (3900, "1 h 5 min"), (2e5, "2 d 7 h")],
+    [(0, "0 s"), (1.44, "1.4 s"), (59.7, "1 min"), (235, "3 min 55 s"), (3900, "1 h 5 min"), (2e5, "2 d 7 h")],
 )
 def test_spans_of_time(value, written):
     assert columns.span(value) == written

@@ -66,7 +66,8 @@ def span(value: Any) -> str:
     whole = round(value)
     for first, (size_of_first, second, size_of_second) in _UNITS.items():
         if whole >= size_of_first:
-            return f"{whole // size_of_first} {first} {whole % size_of_first // size_of_second} {second}"
+            rest = whole % size_of_first // size_of_second
+            return f"{whole // size_of_first} {first}" + (f" {rest} {second}" if rest else "")
     return f"{whole} s"
 
 
