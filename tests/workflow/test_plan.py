@@ -128,7 +128,7 @@ def test_the_report_shows_the_run_and_is_made_anew_for_results_alone(finished):
     (run.directory / "checkpoints" / "mlm" / "metrics.jsonl").touch()
     assert not run.planned()
     xnli = run.directory / "evaluation" / "xnli.tsv"
-    xnli.write_text("language\taccuracy\nen\t0.7\n")
+    xnli.write_text("language\tsplit\tseed\taccuracy\nen\ttest\tmean\t0.7\n")
     try:
         assert set(run.planned()) == {"report", "all"}
     finally:
