@@ -25,7 +25,7 @@ SMALL = {
         "device": "cpu",
     },
 }
-TRAINING = {"train_mlm", "evaluate_mlm", "provenance", "export_hf", "all"}
+TRAINING = {"train_mlm", "evaluate_mlm", "provenance", "export_hf", "report", "all"}
 
 
 def settings(own_text, languages="en bg", **changes):
@@ -58,7 +58,7 @@ def finished(tmp_path_factory):
     return run, text
 
 
-@pytest.mark.parametrize("target", ["download", "data", "train_mlm", "evaluate_mlm", "export_hf", "all"])
+@pytest.mark.parametrize("target", ["download", "data", "train_mlm", "evaluate_mlm", "export_hf", "report", "all"])
 def test_every_target_plans_offline_from_the_default_configuration(workflow, target):
     jobs = workflow.planned(target)
     assert jobs["download_dump:de"] == 1
@@ -144,6 +144,37 @@ def test_the_files_of_the_contract_are_there(finished):
     assert len(list((run.directory / "work" / "tokenized").rglob("*.zst"))) == 4, "tokenized shards are kept"
 
 
+def test_the_report_shows_the_run_and_is_made_anew_for_results_alone(finished):
+    run, text = finished
+    run.configure(**settings(text))
+    page = (run.directory / "report.html").read_text()
+    assert "Every page and paragraph is accounted for" in page
+    for name in ("pages", "lines", "overlap", "training", "perplexity", "stages"):
+        assert f'href="report/{name}.tsv"' in page
+        assert (run.directory / "report" / f"{name}.tsv").is_file()
+    assert not run.planned()
+    (run.directory / "logs" / "benchmarks" / "train_mlm.tsv").touch()
+    (run.directory / "checkpoints" / "mlm" / "metrics.jsonl").touch()
+    assert not run.planned()
+    xnli = run.directory / "evaluation" / "xnli.tsv"
+    xnli.write_text("language\tsplit\tseed\taccuracy\nen\ttest\tmean\t0.7\n")
+    try:
+        assert set(run.planned()) == {"report", "all"}
+    finally:
+        xnli.unlink()
+
+
+def test_snakemakes_own_report_has_the_captions_and_the_page(finished):
+    run, text = finished
+    run.configure(**settings(text))
+    done = run("--report", "snakemake.html")
+    assert done.returncode == 0, done.stdout
+    assert "Adding report.html" in done.stdout
+    made = (run.directory / "snakemake.html").read_text()
+    assert "The run on one page" in made
+    assert "languages in, a cross-lingual masked language model" in made
+
+
 def test_no_line_is_lost_between_the_text_and_the_binary_data(finished):
     run, _ = finished
     for lang in ("en", "bg"):
@@ -196,7 +227,7 @@ def test_frozen_codes_and_vocabulary_leave_the_other_languages_alone(finished):
     [
         ({"train": {"lr": 0.01}}, TRAINING),
         ({"train": {"max_update": 4}}, TRAINING),
-        ({"evaluate": {"seed": 1}}, {"evaluate_mlm", "provenance", "export_hf", "all"}),
+        ({"evaluate": {"seed": 1}}, {"evaluate_mlm", "provenance", "export_hf", "report", "all"}),
         ({"train": {"gpus": 2, "nodes": 2, "keep_checkpoints": 9}}, set()),
         ({"dumps": {"contact": "me@example.org", "mirrors": ["http://other.example"]}}, set()),
         ({"binarize": {"workers": 2}}, set()),

@@ -137,11 +137,11 @@ def price(run: Run) -> Answer:
         return Answer(question, used, f"No job has ended yet; {used}.", section)
     calls, rows = cost.calls(run), stages.to_dict("records")
     wall, cpu = (sum(row[name] for row in rows) for name in ("wall_seconds", "cpu_seconds"))
-    said = f"The jobs took {columns.span(wall)} one after another and {_hours(cpu)} CPU hours"
+    said = f"The jobs took {columns.span(wall)} one after another and {_work(cpu, 'CPU')}"
     machine = cost.hardware(run)
     training = sum(row["wall_seconds"] for row in rows if row["stage"] == "train_mlm")
     if machine is not None and machine.gpus and training:
-        said += f", the training {_hours(training * machine.gpus)} GPU hours"
+        said += f", the training {_work(training * machine.gpus, 'GPU')}"
     measured = [row for row in rows if row["peak_mb"] > 0]
     if measured:
         largest = max(measured, key=lambda row: float(row["peak_mb"]))
@@ -156,9 +156,12 @@ def _times(number: int) -> str:
     return "one call" if number == 1 else f"{number} calls"
 
 
-def _hours(seconds: float) -> str:
+def _work(seconds: float, unit: str) -> str:
+    """Time of CPUs or GPUs, in hours from one on."""
     hours = seconds / 3600
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2g}"
+    if hours < 1:
+        return f"{columns.span(seconds)} of {unit} time"
+    return f"{hours:,.0f} {unit} hours" if hours >= 100 else f"{hours:.2g} {unit} hours"
 
 
 def _large(value: float) -> str:

@@ -66,7 +66,8 @@ def span(value: Any) -> str:
     whole = round(value)
     for first, (size_of_first, second, size_of_second) in _UNITS.items():
         if whole >= size_of_first:
-            return f"{whole // size_of_first} {first} {whole % size_of_first // size_of_second} {second}"
+            rest = whole % size_of_first // size_of_second
+            return f"{whole // size_of_first} {first}" + (f" {rest} {second}" if rest else "")
     return f"{whole} s"
 
 
@@ -120,6 +121,9 @@ COLUMNS = {
     "accuracy": Column("accuracy", share),
     "unigram": Column("unigram baseline", decimal(1)),
     "share_of_baseline": Column("perplexity ÷ baseline", decimal(2)),
+    "seed": Column("seed", text, text=True),
+    "examples": Column("examples", whole),
+    "gap": Column("gap to English", lambda value: f"{100 * value:.1f} points"),
     "key": Column("key", text, text=True),
     "default": Column("default", text, text=True),
     "run": Column("this run", text, text=True),

@@ -20,7 +20,16 @@ from wikixlm.report.run import Run
 # The stages in their order, as the benchmarks' files and folders name them.
 STAGES = (
     *("resolve_dump", "download", "extract", "tokenize", "split", "learn_bpe", "apply_bpe", "concatenate", "binarize"),
-    *("train_mlm", "provenance", "evaluate_mlm", "export_hf", "finetune_xnli", "report"),
+    *(
+        "train_mlm",
+        "provenance",
+        "evaluate_mlm",
+        "export_hf",
+        "download_xnli",
+        "prepare_xnli",
+        "finetune_xnli",
+        "report",
+    ),
 )
 FOLDERS = {
     "dumps": "dumps as downloaded",
@@ -30,6 +39,7 @@ FOLDERS = {
     "checkpoints": "checkpoints of the training",
     "models": "the model",
     "export": "the model for Hugging Face",
+    "xnli": "XNLI as downloaded",
     "evaluation": "tables of the evaluation",
     "logs": "logs and benchmarks",
 }
