@@ -1,12 +1,12 @@
 """The report in a real browser, without a network: light and dark, on a desk and on a phone."""
 
-import os
 import re
 import shutil
 
 import pytest
 
 from tests.report_factory import make_run
+from tests.required import lacking
 from wikixlm.report.command import report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -21,8 +21,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None:
-        required = os.environ.get("CI") or os.environ.get("WIKIXLM_REQUIRE_ALL") == "1"
-        pytest.fail(MISSING) if required else pytest.skip(MISSING)
+        lacking(MISSING)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
