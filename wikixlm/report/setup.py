@@ -81,7 +81,7 @@ def configuration(run: Run, defaults: Mapping[str, Any]) -> pd.DataFrame | None:
         for key, value in here.items()
         if key not in OPERATIONAL and usual.get(key) != value
     ]
-    return pd.DataFrame(rows, columns=["key", "default", "run"])
+    return pd.DataFrame(rows, columns=["key", "run", "default"])
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
