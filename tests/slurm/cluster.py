@@ -110,7 +110,7 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.2)
+        time.sleep(0.05)  # a stage may be over in less than a second
 
 
 @contextlib.contextmanager

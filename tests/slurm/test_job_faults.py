@@ -23,10 +23,17 @@ def run(run):
     return run
 
 
+def hold(run) -> int:
+    """Stop the stage of the job's first half as soon as it runs."""
+    found = []
+    wait_for(lambda: found.extend(run.stage("wikixlm", "corpus")) or found, 180, "the stage to run")
+    os.kill(found[0], signal.SIGSTOP)
+    return found[0]
+
+
 def test_a_hanging_job_meets_its_time_limit_and_is_sent_again(run):
     call = run.start(TARGET, "--set-resources", "corpus:runtime=attempt", "tokenize:runtime=0")
-    wait_for(lambda: run.stage("wikixlm", "corpus"), 180, "the stage to run")
-    os.kill(run.stage("wikixlm", "corpus")[0], signal.SIGSTOP)
+    hold(run)
     call.wait()
     assert call.status == 0, call.text
     assert call.states() == ["TIMEOUT", "COMPLETED"]
@@ -77,7 +84,7 @@ def test_a_cluster_without_sacct(run):
 
 def test_interrupted_and_started_again(run):
     call = run.start(TARGET)
-    call.wait_for_job("shards")
+    hold(run)  # else the job may be over before it is cancelled
     call.kill(signal.SIGINT)
     assert call.wait(60) != 0
     wait_for(lambda: call.states() == ["CANCELLED"], 30, "the job to be cancelled")
@@ -109,9 +116,7 @@ def test_a_controller_that_is_down_in_the_middle_of_a_run(run, seconds, path):
     (A job of two rules would not tell more: the second step can wait two minutes before it asks the controller again.)
     """
     call = run.start(FIRST_HALF, path=f"{path}/usr/bin:/bin:/usr/sbin")
-    wait_for(lambda: run.stage("wikixlm", "corpus"), 180, "the stage to run")
-    (stage,) = run.stage("wikixlm", "corpus")
-    os.kill(stage, signal.SIGSTOP)
+    stage = hold(run)
     run.cluster.stop_daemon("slurmctld")
     time.sleep(seconds)
     assert call.status is None, call.text
