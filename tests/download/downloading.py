@@ -1,6 +1,8 @@
 """The dump that the tests download, and the command as a process of its own."""
 
+import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,7 +31,9 @@ def start(
     command += ["--language", folder.name, "--mirrors", server.url, *QUICK, *options]
     paths = [path for path in (extra_path, Path(__file__).parents[2]) if path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), **variables}
-    return subprocess.Popen(command, env=environment, stderr=stderr, text=True)
+    # A shell that runs the tests in the background has them ignore SIGINT, and so their children.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(command, env=environment, stderr=stderr, text=True, preexec_fn=heed)
 
 
 def no_bad_file(folder: Path) -> bool:

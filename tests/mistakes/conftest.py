@@ -18,7 +18,9 @@ TOOLS = ("sh", "grep", "awk", "touch", "mkdir")
 
 
 def failing(command: list[str | Path], **options: Any) -> str:
-    """The output of a command that must fail, both streams."""
+    """The output of a command that must fail, both streams; the `make` that runs the tests is not its parent."""
+    given = options.pop("env", None) or os.environ
+    options["env"] = {key: value for key, value in given.items() if not key.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(
         list(map(str, command)),
         stdout=subprocess.PIPE,

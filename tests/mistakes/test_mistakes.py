@@ -303,14 +303,13 @@ def no_room(number: int) -> str:
 
 @mistake("a full disk")
 def _(user, monkeypatch):
-    disk = user.folder / "disk"
-    disk.mkdir()
+    (user.folder / "disk").mkdir()
     user.write("own.txt", "".join(f"a line of text, {os.urandom(40).hex()}\n" for _ in range(5000)))
-    command = f"mount -t tmpfs -o size=64k tmpfs {disk} && {sys.executable} -m wikixlm corpus --text own.txt"
-    command += f" --language en --shard 0 --shards 1 --output {disk}/out.zst --counts {disk}/counts.json"
+    command = 'mount -t tmpfs -o size=64k tmpfs disk && "$0" -m wikixlm corpus --text own.txt'
+    command += " --language en --shard 0 --shards 1 --output disk/out.zst --counts disk/counts.json"
     if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
         return no_room(errno.ENOSPC).replace("error: ", "error: corpus en, here: ")  # no file system of one's own
-    return failing(["unshare", "-Urm", "sh", "-c", command], cwd=user.folder)
+    return failing(["unshare", "-Urm", "sh", "-c", command, sys.executable], cwd=user.folder)
 
 
 @mistake("a quota that is used up")
