@@ -7,47 +7,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.mistakes.conftest import User, failing
 from tests.mistakes.page import Row, rows
+from tests.mistakes.registry import MISTAKES, SLOW, configuration, mistake, said
 from tests.workflow.conftest import ROOT, SNAKEMAKE, Workflow
 from wikixlm import device, files
-from wikixlm.errors import UserError
-
-Mistake = Callable[[User, pytest.MonkeyPatch], str]
-MISTAKES: dict[str, Mistake] = {}
-SLOW: set[str] = set()
 
 # How far from the end a user looks; Snakemake's own last words stand below its summary of a misspelt target.
 LAST_LINES = 4
-
-
-def mistake(name: str, slow: bool = False) -> Callable[[Mistake], Mistake]:
-    """Register what makes the mistake of this name and gives the output."""
-
-    def register(make: Mistake) -> Mistake:
-        assert name not in MISTAKES
-        MISTAKES[name] = make
-        if slow:
-            SLOW.add(name)
-        return make
-
-    return register
-
-
-def said(action: Callable[[], object]) -> str:
-    """The `error: ` line of a failure in this process, as the command line would print it."""
-    with pytest.raises(UserError) as caught:
-        action()
-    return f"error: {caught.value}"
-
-
-def configuration(name: str, **overlay: object) -> None:
-    """A mistake that is only a configuration."""
-    mistake(name)(lambda user, monkeypatch: user.configures(**overlay))
 
 
 # Setting up
