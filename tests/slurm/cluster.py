@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 ETC = Path("/etc/slurm")
@@ -198,12 +200,16 @@ class Cluster:
         wait_for(lambda: not Path(f"/proc/{pid}").exists(), 30, f"{name} to end")
 
     def crash(self, node: str) -> None:
-        """End a node at once, with all that runs on it, and have the controller notice."""
-        pids = [int((STATE / f"{node}.pid").read_text()), *processes(SLURMD_NODENAME=node)]
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """End a node at once, with all that runs on it, and have the controller notice.
+
+        It falls silent first: tasks that end on a node that is up, or are seen to end by its slurmstepd, are a failure
+        of the job's own.
+        """
+        tasks = processes(SLURMD_NODENAME=node)
+        pids = [int((STATE / f"{node}.pid").read_text()), *parents(tasks, "slurmstepd"), *tasks]
+        send(signal.SIGSTOP, pids)
         self.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+        send(signal.SIGKILL, pids)
 
     def repair(self, node: str) -> None:
         """Bring a node back after its crash."""
@@ -276,6 +282,24 @@ def processes(*words: str, **environment: str) -> list[int]:
         if set(words) <= set(command) and {f"{name}={value}" for name, value in environment.items()} <= set(variables):
             found.append(int(entry.name))
     return found
+
+
+def parents(pids: list[int], name: str) -> set[int]:
+    """Those of the processes' parents that run a program of this name."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(pid).parent()
+            if parent and parent.name() == name:
+                found.add(parent.pid)
+    return found
+
+
+def send(number: int, pids: list[int]) -> None:
+    """Signal processes; some may have ended."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def free_ports(count: int) -> list[int]:

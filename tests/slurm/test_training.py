@@ -1,7 +1,6 @@
 """A training that outlives its jobs, and one of several workers: one training, and the weights of an unbroken one."""
 
 import contextlib
-import os
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import wait_for
+from tests.slurm.cluster import send, wait_for
 from tests.slurm.conftest import SECONDS, Call, SlurmRun
 from wikixlm import checkpoints
 
@@ -21,8 +20,7 @@ def wait_for_update(run: SlurmRun, update: int) -> list[int]:
     """Wait until the training is so far, and stop its trainers for now; gives them."""
     wait_for(lambda: run.updates() >= update and run.trainers(), 240, f"update {update}")
     trainers = run.trainers()
-    for pid in trainers:
-        os.kill(pid, signal.SIGSTOP)
+    send(signal.SIGSTOP, trainers)
     assert run.updates() < UPDATES, "it was too fast for this test"
     return trainers
 
@@ -30,12 +28,6 @@ def wait_for_update(run: SlurmRun, update: int) -> list[int]:
 def saved(run: SlurmRun) -> int:
     """The update of the last checkpoint."""
     return checkpoints.updates(checkpoints.load(run.directory / "checkpoints" / "mlm" / "checkpoint_last.pt"))
-
-
-def go_on(pids: list[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
 
 
 def was_asked_to_stop(pid: int) -> bool:
@@ -87,7 +79,7 @@ def test_a_training_longer_than_its_jobs_goes_on_by_itself(prepare):
         for _ in range(2):
             (trainer,) = wait_for_update(run, run.updates() + 1)
             wait_for(lambda pid=trainer: was_asked_to_stop(pid), 140, "the job's last minute")
-            go_on([trainer])
+            send(signal.SIGCONT, [trainer])
             wait_for(lambda: call.jobs("train_mlm")[0]["JobState"] == "PENDING", 60, "the job to go back")
             assert f"job {call.jobs()[0]['JobId']} goes back into the queue: training stopped at update" in log(run)
             assert "by the job's time limit; checkpoint saved" in log(run)
@@ -143,7 +135,7 @@ def test_a_training_that_is_preempted_goes_on_later(prepare, partition, node):
         urgent = ["--nodelist", node, "--mem=100", "--cpus-per-task=16", "--output=/dev/null", "--wrap", "sleep 5"]
         run.cluster.ask("sbatch", "--partition=urgent", *urgent)
         wait_for(lambda: was_asked_to_stop(trainer), 90, "preemption")
-        go_on([trainer])
+        send(signal.SIGCONT, [trainer])
         call.wait_for_success()
     assert restarts(call) == 1
     assert resumed_at(run) >= last >= INTERVAL
