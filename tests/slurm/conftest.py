@@ -18,22 +18,10 @@ import required
 from filelock import FileLock
 
 from tests.slurm.cluster import STATE, Cluster, locked, missing, processes, running_cluster, wait_for
-from tests.workflow.conftest import ROOT, SNAKEMAKE, Workflow
+from tests.workflow.conftest import ROOT, SMALL, SNAKEMAKE, Workflow
 
 PROFILE = ROOT / "profiles" / "slurm"
 SECONDS = 840  # a call of snakemake ends by then, whatever happens to the test that made it, and then the test does
-TRAINING = {
-    "encoder_layers": 1,
-    "encoder_embed_dim": 16,
-    "encoder_ffn_embed_dim": 16,
-    "encoder_attention_heads": 2,
-    "max_update": 20,
-    "max_tokens": 256,
-    "tokens_per_sample": 16,
-    "lr": 0.001,
-    "warmup_updates": 2,
-    "device": "cpu",
-}
 
 
 def pytest_collection_modifyitems(items):
@@ -116,15 +104,9 @@ class SlurmRun(Workflow):
             words = [f"en{chr(97 + a)}{chr(97 + b)}" for a in range(6) for b in range(6)]
             rows = (" ".join(words[(n * step + n) % 36] for step in range(3, 20)) + f" {n}\n" for n in range(60))
             text.write_text("".join(rows), encoding="utf-8")
-        settings: dict[str, object] = {
-            "languages": ["en"],
-            "corpora": {"local": {"en": [text.name]}},
-            "extract": {"shards": 2},
-            "split": {"valid": 5, "test": 5},
-            "bpe": {"codes": 100, "sample_lines": 1000},
-            "binarize": {"workers": 1},
-        }
-        self.configure(**{**settings, **changes, "train": {**TRAINING, **(train or {})}})
+        own = {"languages": ["en"], "corpora": {"local": {"en": [text.name]}}}
+        training = {**SMALL["train"], "max_update": 20, "warmup_updates": 2, **(train or {})}
+        self.configure(**{**SMALL, **own, **changes, "train": training})
 
     def start(self, *arguments: str, path: str = "/usr/bin:/bin:/usr/sbin") -> "Call":
         """Call snakemake; a hard limit ends it, whatever happens to this process."""

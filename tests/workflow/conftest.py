@@ -5,12 +5,31 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+# A run of seconds a stage, without its languages and their text.
+SMALL: dict[str, Any] = {
+    "extract": {"shards": 2},
+    "split": {"valid": 5, "test": 5},
+    "bpe": {"codes": 100, "sample_lines": 1000},
+    "binarize": {"workers": 1},
+    "train": {
+        "encoder_layers": 1,
+        "encoder_embed_dim": 16,
+        "encoder_ffn_embed_dim": 16,
+        "encoder_attention_heads": 2,
+        "max_update": 2,
+        "max_tokens": 256,
+        "tokens_per_sample": 16,
+        "lr": 0.001,
+        "device": "cpu",
+    },
+}
 
 
 class Workflow:

@@ -7,24 +7,14 @@ import pytest
 
 from tests.download.wikimedia_server import WikimediaServer
 from tests.finetuning import xnli_factory as factory
+from tests.workflow.conftest import SMALL
 
 TINY = {
+    **SMALL,
     "languages": ["en", "bg"],
     "extract": {"shards": 1},
-    "split": {"valid": 5, "test": 5},
     "bpe": {"codes": 150, "sample_lines": 1000},
-    "binarize": {"workers": 1},
-    "train": {
-        "encoder_layers": 1,
-        "encoder_embed_dim": 16,
-        "encoder_ffn_embed_dim": 16,
-        "encoder_attention_heads": 2,
-        "max_update": 2,
-        "max_tokens": 256,
-        "tokens_per_sample": 48,
-        "lr": 0.001,
-        "device": "cpu",
-    },
+    "train": {**SMALL["train"], "tokens_per_sample": 48},
 }
 
 

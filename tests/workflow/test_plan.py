@@ -5,26 +5,9 @@ import shutil
 
 import pytest
 
-from tests.workflow.conftest import ROOT, Workflow
+from tests.workflow.conftest import ROOT, SMALL, Workflow
 from wikixlm.export import FILES
 
-SMALL = {
-    "extract": {"shards": 2},
-    "split": {"valid": 5, "test": 5},
-    "bpe": {"codes": 100, "sample_lines": 1000},
-    "binarize": {"workers": 1},
-    "train": {
-        "encoder_layers": 1,
-        "encoder_embed_dim": 16,
-        "encoder_ffn_embed_dim": 16,
-        "encoder_attention_heads": 2,
-        "max_update": 2,
-        "max_tokens": 256,
-        "tokens_per_sample": 16,
-        "lr": 0.001,
-        "device": "cpu",
-    },
-}
 TRAINING = {"train_mlm", "evaluate_mlm", "provenance", "export_hf", "report", "all"}
 
 

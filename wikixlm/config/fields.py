@@ -1,6 +1,7 @@
 """What keys of the configuration may hold: languages, files, dates, numbers within bounds."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,20 +23,16 @@ def _language(value: Any) -> Any:
     return value
 
 
-def _file(value: str) -> str:
-    path = locate(value)
-    if not path.is_file():
-        kind = "is a folder" if path.is_dir() else "does not exist"
-        raise ValueError(f"this file {kind} (relative paths count from {Path.cwd()})")
-    return value
+def _existing(kind: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        path = locate(value)
+        found = "file" if path.is_file() else "folder" if path.is_dir() else ""
+        if found != kind:
+            problem = f"is a {found}" if found else "does not exist"
+            raise ValueError(f"this {kind} {problem} (relative paths count from {Path.cwd()})")
+        return value
 
-
-def _folder(value: str) -> str:
-    path = locate(value)
-    if not path.is_dir():
-        kind = "is a file" if path.is_file() else "does not exist"
-        raise ValueError(f"this folder {kind} (relative paths count from {Path.cwd()})")
-    return value
+    return check
 
 
 def _date(value: Any) -> Any:
@@ -51,8 +48,8 @@ def _number(value: Any) -> Any:
 
 
 Language = Annotated[str, BeforeValidator(_language)]
-File = Annotated[str, AfterValidator(_file)]
-Folder = Annotated[str, AfterValidator(_folder)]
+File = Annotated[str, AfterValidator(_existing("file"))]
+Folder = Annotated[str, AfterValidator(_existing("folder"))]
 Date = Annotated[str, BeforeValidator(_date)]
 Positive = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_number)]
 Natural = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
