@@ -6,8 +6,9 @@
 The dumps are multistream dumps of made-up articles whose words are Zipf-distributed, so that the vocabulary goes on
 growing; each goes through `snakemake data` in 8 shards on 2 cores. Memory is the sum of the resident sets of a stage's
 processes, sampled several times a second; disk is the whole working directory at its fullest, the dump not counted.
-The second core: extract and tokenize of the smallest dump, bound to one core and on two, in turns; and how long the
-same call takes when all is there already, which a second core makes no shorter.
+The second core: extract and tokenize of the smallest dump, bound to one core and on two, in turns; how long the same
+call takes when all is there already, which a second core makes no shorter; and what the second core brings to processes
+that share nothing, since the cores of a rented machine are often halves of one.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from common import dumps  # noqa: E402
 SHARD_STAGES = ("extract", "tokenize", "split", "apply-bpe", "concatenate")
 OTHER_STAGES = ("learn-bpe", "vocabulary", "binarize")
 LIMIT_MB = 500
+LOOP = "sum(len(str(number)) for number in range(15_000_000))"  # a second or two of one core
 
 
 def main() -> None:
@@ -64,17 +66,37 @@ def main() -> None:
 
 
 def speedup(dump: Path, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Wall-clock seconds of extract and tokenize in all shards; `busy`: the share of the cores' time that was used."""
+    """Wall-clock seconds of extract and tokenize in all shards.
+
+    `busy` is the share of the cores' time that was used, `independent` what the cores bring to processes that share
+    nothing, measured before and after each turn.
+    """
     pairs = []
     for number in range(args.pairs):
         runs = {cores: Run(dump, folder / f"{cores}-{number}", args) for cores in (1, args.cores)}
+        before = independent(args.cores)
         one, more = (run.shards(cores) for cores, run in runs.items())
         pairs.append({"one_core": one.seconds, "cores": more.seconds, "times": one.seconds / more.seconds,
-                      "busy_one": one.cpu / one.seconds, "busy": more.cpu / more.seconds / args.cores})  # fmt: skip
+                      "busy_one": one.cpu / one.seconds, "busy": more.cpu / more.seconds / args.cores,
+                      "independent": (before + independent(args.cores)) / 2})  # fmt: skip
     again = runs[args.cores].shards(args.cores).seconds
     without = [(pair["one_core"] - again) / (pair["cores"] - again) for pair in pairs]
     times = statistics.median(pair["times"] for pair in pairs)
-    return {"times": times, "times_without_start": statistics.median(without), "start_seconds": again, "pairs": pairs}
+    return {"times": times, "times_without_start": statistics.median(without), "start_seconds": again, "pairs": pairs,
+            "independent": statistics.median(pair["independent"] for pair in pairs)}  # fmt: skip
+
+
+def independent(cores: int) -> float:
+    """How many times the work of one process as many as there are cores do at once."""
+
+    def seconds(count: int) -> float:
+        start = time.perf_counter()
+        processes = [subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(count)]
+        for process in processes:
+            process.wait()
+        return time.perf_counter() - start
+
+    return cores * seconds(1) / seconds(cores)
 
 
 class Run:
@@ -212,7 +234,8 @@ def print_speedup(speed: dict[str, Any], cores: int) -> None:
     print(f"\nextract and tokenize of {speed['megabytes']} MB of XML, {cores} cores against one: "
           f"{speed['times']:.2f} times ({each}; goal: 1.8)\n"
           f"without the {speed['start_seconds']:.1f} s that snakemake takes to find nothing to do: "
-          f"{speed['times_without_start']:.2f} times; {busy:.0%} of the {cores} cores' time was used")  # fmt: skip
+          f"{speed['times_without_start']:.2f} times; {busy:.0%} of the {cores} cores' time was used\n"
+          f"{cores} processes that share nothing: {speed['independent']:.2f} times one")  # fmt: skip
 
 
 def print_runs(runs: list[dict[str, Any]]) -> None:
