@@ -8,7 +8,8 @@ Same model, data, batch size and number of updates for every variant; each run i
 measured is the same for all, too: the validation text, every block once, 15 % masked, the masks fixed. The tutorial's
 rate of 1e-4 is for a model of xlm_base's size and far too low for this one, so its recipe also runs at 1e-3. `--also`
 adds variants of ours with other options of fairseq-train, to measure a lever. Writes a table, the curves (JSON) and a
-plot. A finished run is kept in --runs and not repeated, so a benchmark that was stopped goes on.
+plot. A finished run is kept in --runs and not repeated while its options and our code stay, so a benchmark that was
+stopped goes on.
 """
 
 import argparse
@@ -85,7 +86,9 @@ def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict
     settings = ["--child", recipe, f"--options={options}", "--seed", str(seed)]
     for name in kept:
         settings += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
-    path = args.runs / f"{variant}-{seed}-{hashlib.sha256(' '.join(settings).encode()).hexdigest()[:8]}.json"
+    # our recipe changes with its code, the tutorial's only with its options
+    of = " ".join([*settings, *(code() if recipe == "ours" else [])])
+    path = args.runs / f"{variant}-{seed}-{hashlib.sha256(of.encode()).hexdigest()[:8]}.json"
     if path.exists():
         earlier: dict[str, Any] = json.loads(path.read_text())
         return earlier
@@ -100,6 +103,11 @@ def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict
     args.runs.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result))
     return result
+
+
+def code() -> list[str]:
+    """Every module of our recipe."""
+    return [path.read_text() for path in sorted((ROOT / "wikixlm" / "fairseq_ext").rglob("*.py"))]
 
 
 def report(runs: list[dict[str, Any]], variants: list[str], args: argparse.Namespace) -> None:
