@@ -39,10 +39,11 @@ class TrainSettings:
     attention_dropout: float = 0.1
     alpha: float = 0.7
     mask_ratio: float = 0.3
-    lr_decay: str = "linear"
+    lr_decay: str = "trapezoidal"
     clip_norm: float = 1.0
-    position_scale: float = 0.03
+    position_scale: float = 0.06
     attention_gain: float = 1.0
+    neighbour_logit: float = 16.0
     compile: bool = False
     precision: str = "auto"
     save_interval_updates: int = 5000
@@ -123,6 +124,7 @@ def wikixlm(settings: TrainSettings, languages: list[str]) -> list[str]:
     arguments += ["--monolingual-langs", ",".join(languages), "--tokens-per-sample", str(settings.tokens_per_sample)]
     arguments += ["--alpha", str(settings.alpha), "--mask-ratio", str(settings.mask_ratio)]
     arguments += ["--position-scale", str(settings.position_scale), "--attention-gain", str(settings.attention_gain)]
+    arguments += ["--neighbour-logit", str(settings.neighbour_logit)]
     arguments += ["--dropout", str(settings.dropout), "--attention-dropout", str(settings.attention_dropout)]
     arguments += [
         "--criterion",

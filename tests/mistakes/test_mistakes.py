@@ -154,6 +154,7 @@ configuration("a batch smaller than a block", train={"max_tokens": 128})
 configuration("an architecture that the recipe lacks", train={"arch": "bert_base"})
 configuration("heads that don't divide the width", train={"encoder_embed_dim": 1000, "encoder_attention_heads": 16})
 configuration("half precision on a CPU", train={"precision": "fp16", "device": "cpu"})
+configuration("looking at neighbours without the sinusoids that tell them apart", train={"position_scale": 0})
 configuration("a model to start from that is not there", train={"init_from": "old.pt"})
 
 

@@ -149,7 +149,7 @@ def test_a_dropped_gradient_takes_its_factor_with_it():
     assert float(optimizer.clip_grad_norm(0)) == pytest.approx(math.sqrt(12))
 
 
-@pytest.mark.parametrize("decay", ["linear", "inverse_sqrt", "none"])
+@pytest.mark.parametrize("decay", ["linear", "trapezoidal", "inverse_sqrt", "none"])
 @pytest.mark.parametrize(("warmup", "total"), [(0, 1), (10, 1), (5, 5), (10, 100), (0, 100)])
 def test_no_update_has_rate_0_and_none_exceeds_the_peak(decay, warmup, total):
     from wikixlm.fairseq_ext.schedule import rate
@@ -165,3 +165,6 @@ def test_no_update_has_rate_0_and_none_exceeds_the_peak(decay, warmup, total):
         assert falling == sorted(falling, reverse=True)
     if decay == "linear" and (warmup, total) == (10, 100):
         assert rates[55] == pytest.approx(0.25)
+    if decay == "trapezoidal" and (warmup, total) == (10, 100):
+        assert set(rates[10:82]) == {0.5}
+        assert rates[91] == pytest.approx(0.25)

@@ -1,4 +1,4 @@
-"""The network against fairseq's stock XLM and transformers' BertForMaskedLM; its start; going on from a model."""
+"""The network against fairseq's stock XLM and transformers' BertForMaskedLM; going on from a model."""
 
 import argparse
 from types import SimpleNamespace
@@ -11,17 +11,16 @@ from wikixlm.bpe import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.batches import _columns
 from wikixlm.fairseq_ext.init_from import Names, extend, load_model, names_of, prepare
-from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape, initialise, sinusoids
+from wikixlm.fairseq_ext.initial import Start, initialise
+from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape
 
 SHAPE = Shape(vocabulary=105, languages=3, positions=16, width=32, inner=64, heads=4, layers=2)
 
 
-def network(
-    shape: Shape = SHAPE, seed: int = 0, position_scale: float = 0.03, gain: float = 1.0
-) -> MaskedLanguageModel:
+def network(shape: Shape = SHAPE, seed: int = 0) -> MaskedLanguageModel:
     torch.manual_seed(seed)
     model = MaskedLanguageModel(shape)
-    initialise(model, position_scale, gain)
+    initialise(model, Start(position_scale=0.03, attention_gain=1.0, neighbour_logit=16.0))
     return model.eval()
 
 
@@ -112,20 +111,6 @@ def test_logits_are_those_of_bert():
 def test_an_example_longer_than_the_positions_is_refused():
     with pytest.raises(ValueError, match="17 tokens"):
         network()(torch.full((1, 17), 7), torch.zeros(1, 1, dtype=torch.int64))
-
-
-def test_the_start_is_as_asked():
-    shape = Shape(vocabulary=105, languages=3, positions=64, width=128, inner=64, heads=4, layers=1)
-    model = network(shape, position_scale=0.05, gain=2.0)
-    positions = model.sentence_encoder.embed_positions.weight
-    assert torch.equal(positions[2:], 0.05 * sinusoids(64, 128))
-    assert not positions[1].any()
-    attention = model.sentence_encoder.layers[0].self_attn
-    assert attention.q_proj.weight.std().item() == pytest.approx(2 / 128**0.5, rel=0.05)
-    assert attention.v_proj.weight.std().item() == pytest.approx(0.02, rel=0.05)
-    plain = network(shape, position_scale=0.0, gain=0.0)
-    assert plain.sentence_encoder.embed_positions.weight[2:].std().item() == pytest.approx(0.02, rel=0.05)
-    assert plain.sentence_encoder.layers[0].self_attn.k_proj.weight.std().item() == pytest.approx(0.02, rel=0.05)
 
 
 def test_options_that_the_network_would_ignore_are_refused():

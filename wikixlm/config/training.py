@@ -34,8 +34,9 @@ class Train(Section):
     mask_ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="share of tokens to predict in training (XLM: 0.15); evaluation always masks 0.15; recipe `wikixlm`"
     )
-    lr_decay: Literal["linear", "inverse_sqrt", "none"] = Field(
-        description="after warm-up; `linear` ends near 0 at max_update; recipe `wikixlm`"
+    lr_decay: Literal["linear", "trapezoidal", "inverse_sqrt", "none"] = Field(
+        description="after warm-up; `linear`: to nearly 0 at max_update, `trapezoidal`: in the last fifth only; "
+        "recipe `wikixlm`"
     )
     clip_norm: Annotated[float, Field(ge=0)] = Field(description="largest gradient norm, 0: any; recipe `wikixlm`")
     position_scale: Annotated[float, Field(ge=0)] = Field(
@@ -43,6 +44,10 @@ class Train(Section):
     )
     attention_gain: Annotated[float, Field(ge=0)] = Field(
         description="query and key weights start with deviation gain/√width, 0: 0.02 as BERT; recipe `wikixlm`"
+    )
+    neighbour_logit: Annotated[float, Field(ge=0)] = Field(
+        description="first-layer heads start out looking 1, 2, … places before and behind, by this attention logit; "
+        "0: nowhere; needs a position_scale; recipe `wikixlm`"
     )
     compile: bool = Field(description="torch.compile on each layer; recipe `wikixlm`")
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
@@ -88,6 +93,11 @@ class Train(Section):
             raise ValueError(
                 f"train.encoder_embed_dim is {width}, which train.encoder_attention_heads: {heads} does not divide; "
                 "every head gets the same share of the width"
+            )
+        if self.recipe == "wikixlm" and self.neighbour_logit and not self.position_scale:
+            raise ValueError(
+                f"train.neighbour_logit is {self.neighbour_logit}, but with train.position_scale: 0 no neighbours can "
+                "be told apart; set neighbour_logit: 0 too"
             )
         return self
 

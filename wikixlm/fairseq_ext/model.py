@@ -7,7 +7,8 @@ from fairseq.models import BaseFairseqModel, register_model, register_model_arch
 from fairseq.models.masked_lm import MaskedLMModel
 from torch import Tensor
 
-from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape, initialise
+from wikixlm.fairseq_ext.initial import Start, initialise
+from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape
 
 # What `xlm_base` means in fairseq, with XLM's LayerNorm on the embeddings.
 _BASE = {
@@ -25,8 +26,9 @@ _BASE = {
     "sent_loss": False,
     "apply_bert_init": True,
     "activation_fn": "gelu",
-    "position_scale": 0.03,
+    "position_scale": 0.06,
     "attention_gain": 1.0,
+    "neighbour_logit": 16.0,
     "compile_layers": False,
 }
 # What the network does, and BertForMaskedLM with it; other values of these options would be ignored in silence.
@@ -90,6 +92,13 @@ class WikixlmModel(BaseFairseqModel):
             metavar="G",
             help="query and key weights start with standard deviation G / sqrt(width) (0: 0.02, as BERT's)",
         )
+        parser.add_argument(
+            "--neighbour-logit",
+            type=float,
+            metavar="L",
+            help="the first layer's heads start out looking at the places 1, 2, … before and behind, by this logit "
+            "(0: at none)",
+        )
         parser.add_argument("--compile-layers", action="store_true", help="compile each layer with torch.compile")
 
     @classmethod
@@ -101,7 +110,7 @@ class WikixlmModel(BaseFairseqModel):
         shape = shape_of(args, len(dictionary), len(task.languages), dictionary.pad())
         args.max_positions = shape.positions
         network = MaskedLanguageModel(shape)
-        initialise(network, args.position_scale, args.attention_gain)
+        initialise(network, Start(args.position_scale, args.attention_gain, args.neighbour_logit))
         if args.compile_layers:
             for layer in network.sentence_encoder.layers:
                 layer.compile()

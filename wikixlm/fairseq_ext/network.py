@@ -7,15 +7,11 @@ slices instead of looked up token by token, the last layer answers for the posit
 but its keys and values), only these meet the vocabulary, and nothing asks the device for a value in mid-step.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-# init_bert_params of fairseq and transformers
-BERT_STD = 0.02
 
 
 @dataclass(frozen=True)
@@ -174,38 +170,3 @@ class MaskedLanguageModel(nn.Module):
             x = x[masked_tokens]
         x = self.layer_norm(functional.gelu(self.lm_head_transform_weight(x)))
         return functional.linear(x, self.sentence_encoder.embed_tokens.weight, self.lm_output_learned_bias)
-
-
-@torch.no_grad()
-def initialise(model: MaskedLanguageModel, position_scale: float, attention_gain: float) -> None:
-    """Set the initial weights: BERT's, but for two things that decide how soon context is learned.
-
-    Args:
-        model: the model.
-        position_scale: amplitude of the sinusoids (Vaswani et al. 2017, section 3.5) that the position embeddings
-            start as; they are learned from there. 0 starts them as random as BERT does.
-        attention_gain: query and key weights start at a standard deviation of gain / sqrt(width), which at gain 1
-            gives attention logits of variance 1 whatever the width. 0 starts them at BERT's 0.02.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Embedding):
-            module.weight.normal_(0.0, BERT_STD)
-        if isinstance(module, nn.Linear):
-            module.bias.zero_()
-    for module in model.modules() if attention_gain else ():
-        if isinstance(module, Attention):
-            for projection in (module.q_proj, module.k_proj):
-                projection.weight.normal_(0.0, attention_gain / math.sqrt(model.shape.width))
-    positions = model.sentence_encoder.embed_positions.weight
-    if position_scale:
-        first = model.shape.pad + 1
-        positions[first:] = position_scale * sinusoids(len(positions) - first, model.shape.width)
-    for embedding in (positions, model.sentence_encoder.embed_tokens.weight):
-        embedding[model.shape.pad].zero_()
-
-
-def sinusoids(count: int, width: int) -> Tensor:
-    """Sines in the even, cosines in the odd columns, wavelengths from 2 pi to 20,000 pi: [count, width]."""
-    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
-    angles = torch.arange(count)[:, None] * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
