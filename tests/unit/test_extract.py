@@ -252,9 +252,10 @@ def test_no_process_is_left_behind() -> None:
         yield pages(1)[0]
         raise UserError("the dump is damaged")
 
+    before = set(children(os.getpid()))  # other tests' helpers, such as multiprocessing's resource tracker
     with pytest.raises(UserError, match="the dump is damaged"):
         list(extract_texts(broken(), 20, [sys.executable, "-c", "import time; time.sleep(1000)"]))
-    assert children(os.getpid()) == []
+    assert set(children(os.getpid())) <= before
 
 
 def children(parent: int) -> list[int]:
