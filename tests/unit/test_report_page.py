@@ -203,11 +203,18 @@ def test_a_table_that_is_no_longer_part_of_it_is_removed(finished, tmp_path):
 def test_xnli_is_shown_where_it_was_run(tmp_path):
     make_text(tmp_path)
     (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "xnli.tsv").write_text("language\taccuracy\nen\t0.71\nde\t0.62\n")
+    rows = [("en", "valid", "1", 9, 0.9, 0.0), ("en", "test", "1", 9, 0.70, 0.0), ("en", "test", "2", 9, 0.72, 0.0)]
+    rows += [("en", "test", "mean", 9, 0.71, 0.0), ("de", "test", "mean", 9, 0.62, 0.09)]
+    rows += [("mean", "test", "mean", 18, 0.665, 0.09), ("en", "test", "std", 9, 0.014, 0.0)]
+    lines = ["language\tsplit\tseed\texamples\taccuracy\tgap", *("\t".join(map(str, row)) for row in rows)]
+    (tmp_path / "evaluation" / "xnli.tsv").write_text("\n".join(lines) + "\n")
+    run = Run(tmp_path, CONFIGURATION)
+    assert list(model.xnli_test(model.xnli(run))["accuracy"]) == [0.71, 0.62]
     report(tmp_path, CONFIGURATION, tmp_path / "report.html", tmp_path / "report")
     html = (tmp_path / "report.html").read_text()
-    assert "71.0 %" in html
-    assert (tmp_path / "report" / "xnli.tsv").is_file()
+    assert "9.0 points" in html
+    assert 'aria-label="Test accuracy, mean of the seeds of each language."' in html
+    assert len((tmp_path / "report" / "xnli.tsv").read_text().splitlines()) == 8
 
 
 def test_the_command_needs_no_more_than_the_directory(finished):

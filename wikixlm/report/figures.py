@@ -195,15 +195,12 @@ def beside_baseline(name: str, title: str, frame: pd.DataFrame) -> Markup:
 
 
 @styled
-def xnli(name: str, title: str, frame: pd.DataFrame) -> Markup | None:
-    """Bars of accuracy by language; the dashed line is chance among three labels."""
-    rows = frame[frame["language"] != "mean"]
-    if "split" in rows and (rows["split"] == "test").any():
-        rows = rows[rows["split"] == "test"]
-    drawing = Drawing(name, title, f"{title} of each language.", bar_height(len(rows)))
-    bars = drawing.axes.barh(rows["language"], rows["accuracy"], height=0.68, color=colour(0))
-    drawing.axes.bar_label(bars, [f"{value:.1%}" for value in rows["accuracy"]], padding=3, fontsize=8, color=INK)
-    drawing.axes.axvline(1 / 3, color=MUTED, linestyle=(0, (2, 2)), linewidth=0.9)
+def accuracies(name: str, title: str, frame: pd.DataFrame, chance: float) -> Markup:
+    """Bars of accuracy by language; the dashed line is chance."""
+    drawing = Drawing(name, title, f"{title} of each language.", bar_height(len(frame)))
+    bars = drawing.axes.barh(frame["language"], frame["accuracy"], height=0.68, color=colour(0))
+    drawing.axes.bar_label(bars, [f"{value:.1%}" for value in frame["accuracy"]], padding=3, fontsize=8, color=INK)
+    drawing.axes.axvline(chance, color=MUTED, linestyle=(0, (2, 2)), linewidth=0.9)
     _bars(drawing)
     drawing.axes.set_xlim(0, 1)
     drawing.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -41,8 +41,14 @@ def perplexity(run: Run) -> pd.DataFrame | None:
 
 
 def xnli(run: Run) -> pd.DataFrame | None:
-    """The fine-tuning's table as it is."""
-    return _read(run, "xnli.tsv", ("language",))
+    """The fine-tuning's table as it is: a row a language, split and seed, and over the seeds `mean` and `std`."""
+    return _read(run, "xnli.tsv", ("language", "split", "seed", "accuracy"))
+
+
+def xnli_test(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of `xnli`'s rows one a language: its accuracy on test, the mean over seeds."""
+    rows = (frame["split"] == "test") & (frame["seed"].astype(str) == "mean") & (frame["language"] != "mean")
+    return frame[rows]
 
 
 def _read(run: Run, name: str, needed: tuple[str, ...]) -> pd.DataFrame | None:

@@ -172,8 +172,10 @@ def _xnli(run: Run) -> Section:
     if frame is None:
         missing = "the model has not been fine-tuned, which is no part of the default target"
         return Section("xnli", "XNLI", missing=missing, target="finetune_xnli")
-    drawn = _drawn(figures.xnli("xnli", "XNLI accuracy", frame) if "accuracy" in frame else None)
-    return Section("xnli", "XNLI", _dated(wording.XNLI, run, "xnli.tsv"), drawn, _table("xnli", "XNLI", frame))
+    test = model.xnli_test(frame)
+    drawn = [] if test.empty else [figures.accuracies("xnli", "Test accuracy, mean of the seeds", test, chance=1 / 3)]
+    tables = _table("xnli", "Accuracy by language, split and seed", frame)
+    return Section("xnli", "XNLI", _dated(wording.XNLI, run, "xnli.tsv"), drawn, tables)
 
 
 def _cost(run: Run) -> Section:
