@@ -87,8 +87,8 @@ def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict
     for name in kept:
         settings += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     # our recipe changes with its code, the tutorial's only with its options
-    of = " ".join([*settings, *(code() if recipe == "ours" else [])])
-    path = args.runs / f"{variant}-{seed}-{hashlib.sha256(of.encode()).hexdigest()[:8]}.json"
+    identity = " ".join([*settings, *(code() if recipe == "ours" else [])])
+    path = args.runs / f"{variant}-{seed}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}.json"
     if path.exists():
         earlier: dict[str, Any] = json.loads(path.read_text())
         return earlier

@@ -81,7 +81,7 @@ def sinusoids(count: int, width: int) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
 
 
-def look_at_neighbours(attention: Attention, logit: float, power: float) -> None:
+def look_at_neighbours(attention: Attention, logit: float, pair_power: float) -> None:
     """Have heads look 1 before, 1 behind, 2 before, 2 behind, and so on.
 
     A head's keys are the fastest sinusoids, as many as it has columns, and its queries the same ones turned by the
@@ -91,20 +91,21 @@ def look_at_neighbours(attention: Attention, logit: float, power: float) -> None
     Args:
         attention: the layer's attention; its queries and keys lose the weights that they have.
         logit: what a position and the one to look at get.
-        power: of the sinusoids, as the function of this name gives it.
+        pair_power: of the sinusoids, as `power` gives it.
     """
     width = attention.q_proj.in_features
     columns = width // attention.heads
     pairs = columns // 2
     if not pairs:
         return  # a head of one column holds no sinusoid
-    # |query| |key| / sqrt(columns) is gain^2 x pairs x power / sqrt(columns)
-    gain = math.sqrt(logit * math.sqrt(columns) / (pairs * power))
+    # |query| |key| / sqrt(columns) is gain^2 x pairs x pair_power / sqrt(columns)
+    gain = math.sqrt(logit * math.sqrt(columns) / (pairs * pair_power))
+    step = rates(width)[:pairs]  # from one place to the next
     attention.q_proj.weight.zero_()
     attention.k_proj.weight.zero_()
     for head in range(attention.heads):
         distance = head // 2 + 1
-        angles = (distance if head % 2 else -distance) * rates(width)[:pairs]
+        angles = (distance if head % 2 else -distance) * step
         rows = slice(head * columns, head * columns + 2 * pairs)
         attention.q_proj.weight[rows, : 2 * pairs] = gain * rotation(angles)
         attention.k_proj.weight[rows, : 2 * pairs] = gain * torch.eye(2 * pairs)
@@ -112,11 +113,11 @@ def look_at_neighbours(attention: Attention, logit: float, power: float) -> None
 
 def power(shape: Shape, position_scale: float) -> float:
     """Mean square of a sinusoid's pair, (sine^2 + cosine^2), in what the first layer sees."""
-    amplitude = position_scale**2
+    square = position_scale**2
     if not shape.embedding_norm:
-        return amplitude
+        return square
     # LayerNorm brings the sum of token, language and position to variance 1
-    return amplitude / (amplitude / 2 + 2 * BERT_STD**2)
+    return square / (square / 2 + 2 * BERT_STD**2)
 
 
 def rotation(angles: Tensor) -> Tensor:
