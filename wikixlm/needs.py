@@ -44,8 +44,9 @@ NEEDS = {
     "learn_bpe": Need(2000, 2, memory_per_mb=15, memory_at_most=16000),
     "apply_bpe": Need(1000, 3, memory_per_mb=5),  # 70 MB for shards of 12 MB of XML, 187 MB for 125 MB: its cache
     "concatenate": Need(1000, 1),  # 36 MB
-    # 0.2 GB for 1 MB of text and one worker, 0.5 GB for two, 0.57 GB for 250 MB and two (`benchmarks/joint.py`). The
-    # growth is an upper estimate: fairseq keeps each line's length as Python objects, about 120 bytes for 200 of text.
+    # 0.2 GB for 1 MB of text and one worker, 0.5 GB for two, 0.57 GB for 250 MB and 0.67 GB for 1 GB
+    # (`benchmarks/joint.py`), 0.14 MB a MB. The growth here is for shorter lines: fairseq keeps each line's length as
+    # Python objects, about 120 bytes, and these lines had 270 of text.
     "binarize": Need(1000, 8, memory_per_mb=0.6, memory_per_worker=300),
     "provenance": Need(1000, 0.1),
 }
