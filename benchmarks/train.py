@@ -2,6 +2,7 @@
 
     python benchmarks/train.py --dims xlm_base --updates 6
     python benchmarks/train.py --dims small --updates 60 --variants stock ours
+    python benchmarks/train.py --dims xlm_base --max-tokens 32768 --warmup 10 --variants stock ours ours-compiled hf
 
 Every variant is a fresh process on the same machine, the same synthetic text (Zipf-distributed ids), the same batches'
 size and dropout. The first `--warmup` updates are not timed. Columns: all tokens per second (not only masked ones);
@@ -12,7 +13,6 @@ computes more.
 
 import argparse
 import json
-import os
 import platform
 import resource
 import shlex
@@ -26,8 +26,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-# width, feed-forward width, heads, layers
-DIMS = {"xlm_base": (1024, 4096, 8, 6), "small": (128, 512, 4, 2), "tiny": (64, 128, 2, 2)}
+# width, feed-forward width, heads, layers; symbols
+DIMS = {
+    "tiny": (64, 128, 2, 2),
+    "small": (128, 512, 4, 2),
+    "xlm_base": (1024, 4096, 8, 6),
+    "xlm15": (1024, 4096, 8, 12),
+    "xlm17": (1280, 5120, 16, 16),
+}
+VOCABULARIES = {"xlm_base": 60_000, "xlm15": 95_000, "xlm17": 200_000}
 # dense bf16 FLOP/s, from the vendors' data sheets
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
 VARIANTS = {
@@ -35,12 +42,15 @@ VARIANTS = {
     "ours": "fairseq 0.12.2, the wikixlm recipe",
     "hf": "transformers BertForMaskedLM",
     "ours512": "ours, twice the tokens per sample",
+    "ours-compiled": "ours, train.compile: true",
+    "hf-compiled": "transformers BertForMaskedLM, compiled",
 }
+USUAL = ["stock", "ours", "hf", "ours512"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dims", choices=DIMS, default="small")
-    parser.add_argument("--vocabulary", type=int, help="symbols (default: 60000 for xlm_base, else 2000)")
+    parser.add_argument("--vocabulary", type=int, help="symbols (default: the dimensions', else 2000)")
     parser.add_argument("--tokens-per-sample", type=int, default=256)
     parser.add_argument("--max-tokens", type=int, default=2048, help="tokens of a batch")
     parser.add_argument("--mask-ratio", type=float, default=0.15, help="the tutorial's can't be changed: 0.15")
@@ -49,8 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--warmup", type=int, default=3, help="updates before the clock starts")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--compile", action="store_true", help="torch.compile ours layer by layer, and the HF model")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=USUAL)
     parser.add_argument("--output", type=Path, help="also write the figures to this JSON file")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
@@ -63,19 +72,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     args = parser.parse_args()
-    args.vocabulary = args.vocabulary or (60_000 if args.dims == "xlm_base" else 2_000)
+    args.vocabulary = args.vocabulary or VOCABULARIES.get(args.dims, 2_000)
     if args.child:
         print("RESULT " + json.dumps(run_child(args)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        args.data = Path(folder)
-        write_data(args.data, args.vocabulary, (args.updates + args.warmup + 2) * args.max_tokens * 2)
-        results = {variant: measure(variant, args) for variant in args.variants}
+        results = {variant: measure(variant, args, Path(folder)) for variant in args.variants}
     report(results, args)
 
 
 def write_data(folder: Path, vocabulary: int, tokens: int) -> None:
-    """Synthetic binarized text of one language."""
+    """Synthetic binarized text of one language, in lines of 64 tokens."""
     import numpy as np
     import torch
 
@@ -85,25 +92,34 @@ def write_data(folder: Path, vocabulary: int, tokens: int) -> None:
     from fairseq.data.indexed_dataset import make_builder
 
     symbols = vocabulary - 5
+    folder.mkdir()
     (folder / "dict.txt").write_text("".join(f"w{number} {symbols - number}\n" for number in range(symbols)))
     rng = np.random.default_rng(0)
     for split, size in (("train", tokens), ("valid", 4_096)):
         builder = make_builder(str(folder / f"{split}.en.bin"), "mmap", vocab_size=vocabulary)
-        for _ in range(size // 64):
-            line = 5 + np.minimum(rng.zipf(1.2, 64), symbols) - 1
+        for start in range(0, size, 64):
+            line = 5 + np.minimum(rng.zipf(1.2, min(64, size - start)), symbols) - 1
             line[-1] = 2
             builder.add_item(torch.from_numpy(line))
         builder.finalize(str(folder / f"{split}.en.idx"))
 
 
-def measure(variant: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Run one variant in a process of its own."""
-    command = [sys.executable, __file__, "--child", variant, "--data", str(args.data)]
+def measure(variant: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Run one variant in a process of its own, on text that fills all of our batches.
+
+    A GPU's kernels are chosen, or compiled, anew for a batch of another size, which would fall to one variant or other.
+    """
+    width = args.tokens_per_sample * (2 if variant == "ours512" else 1)
+    data = folder / str(width)
+    if not data.exists():
+        batch = args.max_tokens // width * (width - 1)
+        write_data(data, args.vocabulary, (args.updates + args.warmup + 2) * 2 * batch)
+    command = [sys.executable, __file__, "--child", variant, "--data", str(data)]
     for name in ("dims", "vocabulary", "tokens_per_sample", "max_tokens", "mask_ratio", "dropout", "updates", "warmup"):
         command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
-    command += ["--precision", args.precision, "--device", args.device, *(["--compile"] if args.compile else [])]
+    command += ["--precision", args.precision, "--device", args.device]
     print(f"running {variant}: {VARIANTS[variant]} …", file=sys.stderr, flush=True)
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(command, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not lines:
         print(done.stdout[-2000:] + done.stderr[-2000:], file=sys.stderr)
@@ -171,7 +187,7 @@ def run_child(args: argparse.Namespace) -> dict[str, Any]:
     if args.child == "ours512":
         args.tokens_per_sample *= 2
     clock = Clock(args.warmup, args.updates, cuda)
-    (run_hf if args.child == "hf" else run_fairseq)(args, clock, cuda)
+    (run_hf if args.child.startswith("hf") else run_fairseq)(args, clock, cuda)
     if clock.updates < clock.last:
         raise SystemExit(f"only {clock.updates} of {clock.last} updates were made")
     name = (
@@ -216,11 +232,13 @@ def fairseq_arguments(args: argparse.Namespace, folder: str, cuda: bool) -> list
         """)
     else:
         from wikixlm.fairseq_ext import USER_DIR
+        from wikixlm.recipes import RECIPES
 
-        recipe = ["--user-dir", str(USER_DIR), "--mask-ratio", str(args.mask_ratio), "--num-workers", str(int(cuda))]
+        recipe = ["--user-dir", str(USER_DIR), "--mask-ratio", str(args.mask_ratio)]
+        recipe += RECIPES["wikixlm"].on_gpu if cuda else RECIPES["wikixlm"].on_cpu
         recipe += shlex.split("--task wikixlm_mlm --arch wikixlm_base --criterion wikixlm_masked_lm")
         recipe += shlex.split("--optimizer wikixlm_adamw --lr-scheduler wikixlm_warmup")
-        recipe += ["--compile-layers"] if args.compile else []
+        recipe += ["--compile-layers"] if args.child == "ours-compiled" else []
     return ["fairseq-train", str(args.data), *common, *recipe]
 
 
@@ -265,7 +283,7 @@ def run_hf(args: argparse.Namespace, clock: Clock, cuda: bool) -> None:
     )  # fmt: skip
     device = torch.device("cuda" if cuda else "cpu")
     model = BertForMaskedLM(config).to(device).train()
-    network = torch.compile(model) if args.compile else model
+    network = torch.compile(model) if args.child == "hf-compiled" else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, args.warmup + args.updates)
     scaler = torch.amp.GradScaler(device.type, enabled=args.precision == "fp16")
