@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=2_048)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "learn", help="where finished runs are kept")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "learn")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -81,7 +82,7 @@ def main() -> None:
 
 def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict[str, Any]:
     kept = ("data", "language", "updates", "every", "width", "layers", "heads", "tokens_per_sample", "max_tokens",
-            "dropout", "device")  # fmt: skip
+            "dropout", "device", "precision")  # fmt: skip
     recipe = "tutorial" if variant.startswith("tutorial") else "ours"
     settings = ["--child", recipe, f"--options={options}", "--seed", str(seed)]
     for name in kept:
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict
         return earlier
     command = [sys.executable, __file__, *settings]
     print(f"running {variant}, seed {seed} …", file=sys.stderr, flush=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOGLEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, "LOGLEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith(RESULT)]
     if done.returncode or not lines:
@@ -168,6 +169,7 @@ def fairseq_arguments(args: argparse.Namespace, folder: str, cuda: bool) -> list
         --encoder-attention-heads {args.heads} --encoder-normalize-before --dropout {args.dropout}
         --attention-dropout {args.dropout} --max-update {args.updates} --seed {args.seed} --log-format none
         --no-save --save-dir {folder} {"" if cuda else "--cpu"}
+        {"" if args.precision == "fp32" else f"--{args.precision}"}
     """.split()
     if args.child == "tutorial":
         recipe = shlex.split("""
