@@ -49,7 +49,7 @@ class Train(Section):
         description="first-layer heads start out looking 1, 2, … places before and behind, by this attention logit; "
         "0: nowhere; needs a position_scale; recipe `wikixlm`"
     )
-    compile: bool = Field(description="torch.compile on each layer; recipe `wikixlm`")
+    compile: bool = Field(description="torch.compile on each layer and the loss; recipe `wikixlm`")
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         description="`auto`: fp32 on a CPU, bf16 or fp16 on a GPU"
     )

@@ -11,9 +11,9 @@ from fairseq import metrics
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from torch import Tensor
-from torch.nn import functional
 
 from wikixlm.fairseq_ext.batches import Batch
+from wikixlm.fairseq_ext.network import summed_cross_entropy
 
 
 @register_criterion("wikixlm_masked_lm", dataclass=FairseqDataclass)
@@ -28,7 +28,7 @@ class MaskedTokensLoss(FairseqCriterion):
         """Loss (a sum, in nats), number of masked tokens, and what to log; tensors stay on their device."""
         logits, _ = model(**sample["net_input"])
         target = sample["target"]
-        loss = functional.cross_entropy(logits.float(), target, reduction="sum")
+        loss = getattr(model, "cross_entropy", summed_cross_entropy)(logits, target)  # the model's may be compiled
         log = {
             "loss": loss.detach(),
             "sample_size": sample["ntargets"],

@@ -1,14 +1,16 @@
 """fairseq's side of the network: the model `wikixlm` and its architecture `wikixlm_base` (XLM's dimensions)."""
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
 from fairseq.models.masked_lm import MaskedLMModel
 from torch import Tensor
 
 from wikixlm.fairseq_ext.initial import Start, initialise
-from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape
+from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape, summed_cross_entropy
 
 # What `xlm_base` means in fairseq, with XLM's LayerNorm on the embeddings.
 _BASE = {
@@ -74,6 +76,7 @@ class WikixlmModel(BaseFairseqModel):
     def __init__(self, encoder: MaskedLanguageModel) -> None:
         super().__init__()
         self.encoder = encoder
+        self.cross_entropy: Callable[[Tensor, Tensor], Tensor] = summed_cross_entropy
 
     @staticmethod
     def add_args(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +102,9 @@ class WikixlmModel(BaseFairseqModel):
             help="the first layer's heads start out looking at the places 1, 2, … before and behind, by this logit "
             "(0: at none)",
         )
-        parser.add_argument("--compile-layers", action="store_true", help="compile each layer with torch.compile")
+        parser.add_argument(
+            "--compile-layers", action="store_true", help="compile each layer, and the loss, with torch.compile"
+        )
 
     @classmethod
     def build_model(cls, args: argparse.Namespace, task: Any) -> "WikixlmModel":
@@ -111,10 +116,18 @@ class WikixlmModel(BaseFairseqModel):
         args.max_positions = shape.positions
         network = MaskedLanguageModel(shape)
         initialise(network, Start(args.position_scale, args.attention_gain, args.neighbour_logit))
+        model = cls(network)
         if args.compile_layers:
-            for layer in network.sentence_encoder.layers:
-                layer.compile()
-        return cls(network)
+            model.compile_parts()
+        return model
+
+    def compile_parts(self) -> None:
+        """Have torch.compile fuse what each layer does, and the loss, whose logits in fp32 are then never written."""
+        for layer in self.encoder.sentence_encoder.layers:
+            layer.compile()
+        # Training, validation, padding and the last layer each have a graph of their own, for fixed and for any shapes.
+        torch._dynamo.config.recompile_limit = 32
+        self.cross_entropy = torch.compile(summed_cross_entropy)
 
     def forward(self, src_tokens: Tensor, segment_labels: Tensor, **masks: Any) -> tuple[Tensor, dict[str, Any]]:
         """Logits as fairseq's models give them; see `MaskedLanguageModel.forward`."""

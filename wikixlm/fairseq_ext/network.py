@@ -170,3 +170,8 @@ class MaskedLanguageModel(nn.Module):
             x = x[masked_tokens]
         x = self.layer_norm(functional.gelu(self.lm_head_transform_weight(x)))
         return functional.linear(x, self.sentence_encoder.embed_tokens.weight, self.lm_output_learned_bias)
+
+
+def summed_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """The loss, in nats, of logits of any number format, [masked, vocabulary], and ids, [masked]; reckoned in fp32."""
+    return functional.cross_entropy(logits.float(), target, reduction="sum")
