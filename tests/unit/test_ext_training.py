@@ -82,6 +82,17 @@ def test_a_resumed_run_ends_bit_identical(data, finished, tmp_path, updates):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_a_resumed_run_in_half_precision_ends_bit_identical(data, tmp_path):
+    options = ["--max-tokens", "256", "--max-update", "8", "--save-interval-updates", "4", "--bf16"]
+    train(data, tmp_path / "whole", *options)
+    (checkpoint,) = (tmp_path / "whole").glob("checkpoint_*_4.pt")
+    (tmp_path / "resumed").mkdir()
+    shutil.copy(checkpoint, tmp_path / "resumed" / "checkpoint_last.pt")
+    train(data, tmp_path / "resumed", *options)
+    one, two = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
 @pytest.mark.slow
 def test_two_workers_give_the_figures_of_one_with_update_freq_2(data, tmp_path):
     options = ["--max-tokens", "128", "--max-update", "8", "--dropout", "0", "--attention-dropout", "0"]

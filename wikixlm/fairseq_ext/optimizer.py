@@ -32,6 +32,7 @@ class FusedAdamW(FairseqOptimizer):
         super().__init__(cfg)
         self._optimizer: Any = torch.optim.AdamW(params, fused=True, **self.optimizer_config)
         self._factor: float | torch.Tensor = 1.0
+        self._norm: torch.Tensor | None = None
 
     @property
     def optimizer_config(self) -> dict[str, Any]:
@@ -54,22 +55,27 @@ class FusedAdamW(FairseqOptimizer):
         norm = torch.nn.utils.get_total_norm(gradients) * self._factor
         if aggregate_norm_fn is not None:
             norm = aggregate_norm_fn(norm)
+        self._norm = norm
         if max_norm > 0:
             self._factor = self._factor * (max_norm / (norm + 1e-6)).clamp(max=1.0)
         return norm
 
     def step(self, closure: Any = None, scale: float = 1.0, groups: Any = None) -> None:
-        """Update the parameters. The kernel divides gradients by `grad_scale`, so it is given the inverse."""
+        """Update the parameters, but none where the norm that was taken of the gradients is not finite.
+
+        The kernel divides gradients by `grad_scale`, so it is given the inverse.
+        """
         factor = torch.as_tensor(self._factor / scale, dtype=torch.float32)
         device = next(iter(self.params)).device
         self._optimizer.grad_scale = factor.reciprocal().to(device, non_blocking=True)
-        self._optimizer.found_inf = torch.zeros((), device=device)
+        finite = torch.ones((), device=device) if self._norm is None else torch.isfinite(self._norm).float()
+        self._optimizer.found_inf = 1.0 - finite
         self._optimizer.step(closure)
-        self._factor = 1.0
+        self._factor, self._norm = 1.0, None
 
     def zero_grad(self) -> None:
         """Drop the gradients."""
-        self._factor = 1.0
+        self._factor, self._norm = 1.0, None
         self._optimizer.zero_grad(set_to_none=True)
 
     @property
