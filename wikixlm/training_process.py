@@ -120,6 +120,17 @@ class Outcome(NamedTuple):
     reason: str | None
 
 
+def environment(threads: int, lock_handle: int) -> dict[str, str]:
+    """What fairseq-train finds in its environment, for so many CPU threads a worker and the lock that it shares."""
+    inherited = lifetime.environment()
+    if "OMP_WAIT_POLICY" not in inherited:
+        # A thread that waits for the others gives its core away soon: by default it spins for long, and beside another
+        # busy process it does so on the core that the others need.
+        inherited.setdefault("GOMP_SPINCOUNT", "1000")
+    threading = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    return {**inherited, **threading, LOCK_HANDLE: str(lock_handle)}
+
+
 def run(command: list[str], threads: int, lock_handle: int, log: Log, stop: StopRequest) -> Outcome:
     """Run fairseq-train to its end; its output goes to this process's, which is the log.
 
@@ -133,11 +144,9 @@ def run(command: list[str], threads: int, lock_handle: int, log: Log, stop: Stop
     Raises:
         UserError: it failed.
     """
-    environment = {**lifetime.environment(), LOCK_HANDLE: str(lock_handle)}
-    environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     process = stop.start(
         command,
-        env=environment,
+        env=environment(threads, lock_handle),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -233,6 +233,20 @@ def test_several_nodes_need_a_job_of_slurm(data, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_threads_of_the_trainer_give_way_unless_the_user_says_otherwise(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    environment = training_process.environment(threads=3, lock_handle=7)
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert environment["GOMP_SPINCOUNT"] == "1000"
+    assert environment["PATH"] == os.environ["PATH"]
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert "GOMP_SPINCOUNT" not in training_process.environment(threads=3, lock_handle=7)
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    assert training_process.environment(threads=3, lock_handle=7)["GOMP_SPINCOUNT"] == "5"
+
+
 def test_long_blocks_warn_of_memory(data, tmp_path, capfd, no_waiting):
     with lock(tmp_path / "checkpoints"), pytest.raises(UserError):
         factory.call(train, factory.train_arguments(data, tmp_path, LANGUAGES, tokens_per_sample=300, max_tokens=300))
