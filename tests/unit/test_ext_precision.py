@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import inspect
 import types
 
 import pytest
@@ -126,13 +127,14 @@ def trainer(optimizer, workers: int = 1, clip: float = 1.0):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """The trainer's methods before and after `install`, which is undone at the end."""
+    """fairseq's own two methods; the trainer has what `install` made of them, until the end of the test."""
     names = ("clip_grad_norm", "_reduce_and_log_stats")
-    before = {name: getattr(Trainer, name) for name in names}
-    for name in names:  # monkeypatch puts them back
-        monkeypatch.setattr(Trainer, name, before[name])
+    # a test before may have loaded the recipe, which installs them for good
+    own = {name: inspect.unwrap(getattr(Trainer, name)) for name in names}
+    for name in names:
+        monkeypatch.setattr(Trainer, name, own[name])
     run_ahead.install()
-    return before
+    return own
 
 
 @pytest.mark.parametrize("norm", [0.4, 3.0])
