@@ -19,13 +19,13 @@ MASTERS = "masters"
 class HalfPrecision(FP16Optimizer):
     """fairseq's mixed-precision optimizer, with masters parameter by parameter in both number formats."""
 
+    _needs_sync: bool  # set by fairseq's backward
+
     @classmethod
     def build_optimizer(cls, cfg: Any, params: list[nn.Parameter], **options: Any) -> "HalfPrecision":
         """Around the optimizer that `cfg` names, which sees nothing but the masters."""
         masters = cls.build_fp32_params(cfg.optimizer, params, flatten=False)
         return cls(cfg, params, optim.build_optimizer(cfg.optimizer, masters), masters, **options)
-
-    _needs_sync: bool
 
     def _sync_fp16_grads_to_fp32(self) -> None:
         """Give the masters the network's gradients, zeros where a parameter took no part."""
