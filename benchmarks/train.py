@@ -115,9 +115,19 @@ def measure(variant: str, args: argparse.Namespace, folder: Path) -> dict[str, A
         batch = args.max_tokens // width * (width - 1)
         write_data(data, args.vocabulary, (args.updates + args.warmup + 2) * 2 * batch)
     command = [sys.executable, __file__, "--child", variant, "--data", str(data)]
-    for name in ("dims", "vocabulary", "tokens_per_sample", "max_tokens", "mask_ratio", "dropout", "updates", "warmup"):
+    command += ["--tokens-per-sample", str(width)]
+    for name in (
+        "dims",
+        "vocabulary",
+        "max_tokens",
+        "mask_ratio",
+        "dropout",
+        "updates",
+        "warmup",
+        "precision",
+        "device",
+    ):
         command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
-    command += ["--precision", args.precision, "--device", args.device]
     print(f"running {variant}: {VARIANTS[variant]} …", file=sys.stderr, flush=True)
     done = subprocess.run(command, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
@@ -184,8 +194,6 @@ def run_child(args: argparse.Namespace) -> dict[str, Any]:
     cuda = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
     if args.precision == "auto":
         args.precision = "bf16" if cuda and torch.cuda.is_bf16_supported() else "fp32"
-    if args.child == "ours512":
-        args.tokens_per_sample *= 2
     clock = Clock(args.warmup, args.updates, cuda)
     (run_hf if args.child.startswith("hf") else run_fairseq)(args, clock, cuda)
     if clock.updates < clock.last:
