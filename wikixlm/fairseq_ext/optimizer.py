@@ -68,8 +68,8 @@ class FusedAdamW(FairseqOptimizer):
         factor = torch.as_tensor(self._factor / scale, dtype=torch.float32)
         device = next(iter(self.params)).device
         self._optimizer.grad_scale = factor.reciprocal().to(device, non_blocking=True)
-        finite = torch.ones((), device=device) if self._norm is None else torch.isfinite(self._norm).float()
-        self._optimizer.found_inf = 1.0 - finite
+        found = torch.zeros((), device=device) if self._norm is None else torch.isfinite(self._norm).logical_not()
+        self._optimizer.found_inf = found.float()
         self._optimizer.step(closure)
         self._factor, self._norm = 1.0, None
 
