@@ -71,26 +71,27 @@ def test_it_learns_logs_every_language_and_keeps_the_best(finished):
     assert best == pytest.approx(min(float(figure["valid_loss"]) for figure in figures), rel=1e-5)
 
 
+def assert_resumed_is_identical(data: Path, whole: Path, updates: int, save_dir: Path, *options: str) -> None:
+    """Go on from the checkpoint that the finished training in `whole` made after so many updates."""
+    (checkpoint,) = whole.glob(f"checkpoint_*_{updates}.pt")
+    save_dir.mkdir(exist_ok=True)
+    shutil.copy(checkpoint, save_dir / "checkpoint_last.pt")
+    train(data, save_dir, *options)
+    one, two = weights(whole), weights(save_dir)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
 # in epoch 1, and in epoch 2
 @pytest.mark.parametrize("updates", [pytest.param(5, marks=pytest.mark.slow), 10])
 def test_a_resumed_run_ends_bit_identical(data, finished, tmp_path, updates):
-    _, whole = finished
-    (checkpoint,) = whole.glob(f"checkpoint_*_{updates}.pt")
-    shutil.copy(checkpoint, tmp_path / "checkpoint_last.pt")
-    train(data, tmp_path, "--max-tokens", "256", "--max-update", "12", "--save-interval-updates", "5")
-    one, two = weights(whole), weights(tmp_path)
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    options = ["--max-tokens", "256", "--max-update", "12", "--save-interval-updates", "5"]
+    assert_resumed_is_identical(data, finished[1], updates, tmp_path, *options)
 
 
 def test_a_resumed_run_in_half_precision_ends_bit_identical(data, tmp_path):
     options = ["--max-tokens", "256", "--max-update", "8", "--save-interval-updates", "4", "--bf16"]
     train(data, tmp_path / "whole", *options)
-    (checkpoint,) = (tmp_path / "whole").glob("checkpoint_*_4.pt")
-    (tmp_path / "resumed").mkdir()
-    shutil.copy(checkpoint, tmp_path / "resumed" / "checkpoint_last.pt")
-    train(data, tmp_path / "resumed", *options)
-    one, two = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert_resumed_is_identical(data, tmp_path / "whole", 4, tmp_path / "resumed", *options)
 
 
 @pytest.mark.slow
