@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+WARNING = "warning: "
+
 _terminal: TextIO | None = None
 
 
@@ -40,7 +42,13 @@ def say(line: str) -> None:
 
 def warn(message: str) -> None:
     """Say `warning: message`, for what a user should know while the run goes on."""
-    say(f"warning: {' '.join(message.split())}")
+    say(f"{WARNING}{' '.join(message.split())}")
+
+
+def relay(line: str) -> None:
+    """Show on the terminal what a program that was started here has said, where until now only the log has it."""
+    if _terminal is not None:
+        print(line, file=_terminal, flush=True)
 
 
 def error(message: str) -> None:

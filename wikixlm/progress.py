@@ -15,9 +15,9 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from wikixlm import console
 from wikixlm.errors import UserError
@@ -39,23 +39,32 @@ class Reader(Protocol):
         """One row, as described above."""
 
 
+class Scale(NamedTuple):
+    """How fairseq's figures become those of rows.
+
+    Attributes:
+        loss_base: the base of the logged losses' logarithm.
+        tokens_per_logged: tokens read for each token in fairseq's count.
+        seconds_before: seconds of training in earlier calls.
+    """
+
+    loss_base: float
+    tokens_per_logged: float
+    seconds_before: float = 0.0
+
+
 class Log:
     """Turns fairseq's log, line by line, into rows.
 
     Args:
-        loss_base: the base of the logged losses' logarithm.
-        tokens_per_logged: tokens read for each token in fairseq's count.
+        scale: how to read its figures.
         readers: get the rows.
-        seconds_before: seconds of training in earlier calls.
     """
 
-    def __init__(
-        self, loss_base: float, tokens_per_logged: float, readers: list[Reader], seconds_before: float = 0.0
-    ) -> None:
-        self.loss_base = loss_base
-        self.tokens_per_logged = tokens_per_logged
+    def __init__(self, scale: Scale, readers: Sequence[Reader]) -> None:
+        self.scale = scale
         self.readers = readers
-        self._begin = time.monotonic() - seconds_before
+        self._begin = time.monotonic() - scale.seconds_before
 
     def read(self, line: str) -> None:
         """Take in one line of fairseq's output."""
@@ -71,11 +80,11 @@ class Log:
                 reader.row(row)
 
     def _train_row(self, figures: Row) -> Row:
-        loss = float(figures["loss"]) * math.log(self.loss_base)
+        loss = float(figures["loss"]) * math.log(self.scale.loss_base)
         row = {"split": "train", "update": int(figures["num_updates"]), "epoch": int(figures["epoch"])}
         row |= {"loss": loss, "perplexity": _perplexity(loss), "lr": float(figures["lr"])}
         row |= {"updates_per_second": float(figures["ups"])}
-        row["tokens_per_second"] = round(float(figures["wps"]) * self.tokens_per_logged, 1)
+        row["tokens_per_second"] = round(float(figures["wps"]) * self.scale.tokens_per_logged, 1)
         if "gnorm" in figures:
             row["gradient_norm"] = float(figures["gnorm"])
         return row
@@ -88,7 +97,7 @@ class Log:
             figure, _, language = name.partition("_")
             if figure not in _FIGURES:
                 continue
-            value = float(text) * math.log(self.loss_base) if figure == "loss" else float(text)
+            value = float(text) * math.log(self.scale.loss_base) if figure == "loss" else float(text)
             place = languages.setdefault(language, {}) if language else row
             place[_FIGURES[figure]] = value
         row.setdefault("perplexity", _perplexity(row["loss"]))
@@ -137,22 +146,14 @@ class Terminal:
 
 
 class Metrics:
-    """Writes rows to `metrics.jsonl` in the save directory; what a killed training had written stays.
+    """Appends rows to `metrics.jsonl`.
 
     Args:
-        save_dir: where the file lies.
-        resumed: the update that the training goes on from: later rows were of updates that are made again, and go.
-
-    Attributes:
-        seconds: of training before, by the rows that stay.
+        path: the file; it is made where it is missing.
     """
 
-    def __init__(self, save_dir: Path, resumed: int) -> None:
-        self.path = save_dir / METRICS
-        rows = [row for row in read_metrics(self.path) if row["update"] <= resumed]
-        with atomic_text(self.path) as stream:
-            stream.writelines(f"{json.dumps(row)}\n" for row in rows)
-        self.seconds = max((float(row["wall"]) for row in rows), default=0.0)
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._failed = False
 
     def row(self, row: Row) -> None:
@@ -164,6 +165,20 @@ class Metrics:
             if not self._failed:
                 console.warn(f"cannot write {self.path}: {failure.strerror}; training goes on without it")
             self._failed = True
+
+
+def take_up(path: Path, resumed: int) -> float:
+    """Make a metrics file ready for a training that goes on from update `resumed`, 0 for one that begins.
+
+    What a killed training had written stays, but for rows of later updates, which are made again.
+
+    Returns:
+        seconds of training before, by the rows that stay.
+    """
+    rows = [row for row in read_metrics(path) if row["update"] <= resumed]
+    with atomic_text(path) as stream:
+        stream.writelines(f"{json.dumps(row)}\n" for row in rows)
+    return max((float(row["wall"]) for row in rows), default=0.0)
 
 
 def _perplexity(loss: float) -> float:
@@ -194,7 +209,7 @@ class TensorBoard:
 
     Args:
         folder: where the runs lie.
-        resumed: as for `Metrics`.
+        resumed: as for `take_up`.
 
     Raises:
         UserError: the package is not installed.

@@ -23,7 +23,7 @@ from wikixlm import (
     training_process,
 )
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import USER_DIR, init_from
+from wikixlm.fairseq_ext import USER_DIR, init_from, record
 from wikixlm.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
 from wikixlm.stopping import Stopped, StopRequest
 
@@ -243,7 +243,11 @@ def train(
     """
     logging.info(shlex.join(command[command.index("fairseq-train") :]))
     threads = max(1, args.threads // args.gpus)
-    outcome = training_process.run(command, threads, lock_handle, log(args, settings, done), stop)
+    recipe = RECIPES[settings.recipe]
+    path = args.save_dir / progress.METRICS
+    scale = progress.Scale(recipe.loss_base, recipe.tokens_per_logged, progress.take_up(path, done))
+    log = progress.Log(scale, readers(args, settings, done))
+    outcome = training_process.run(command, threads, lock_handle, record.environment(path, scale), log, stop)
     reached = session["to_update"] = checkpoints.prepare_resume(args.save_dir)
     if reached >= settings.max_update:
         return
@@ -255,15 +259,13 @@ def train(
     raise UserError(f"training stopped at update {reached} of {settings.max_update}: {reason}")
 
 
-def log(args: argparse.Namespace, settings: TrainSettings, done: int) -> progress.Log:
-    """What fairseq's log is fed to: the terminal, metrics.jsonl, and TensorBoard's files where asked for.
+def readers(args: argparse.Namespace, settings: TrainSettings, done: int) -> list[progress.Reader]:
+    """What fairseq's log is shown on: the terminal, and TensorBoard where asked for.
 
     Raises:
-        UserError: TensorBoard is asked for and not installed, or the save directory can't be written.
+        UserError: TensorBoard is asked for and not installed.
     """
-    recipe = RECIPES[settings.recipe]
-    metrics = progress.Metrics(args.save_dir, done)
-    readers: list[progress.Reader] = [progress.Terminal(settings.max_update), metrics]
+    found: list[progress.Reader] = [progress.Terminal(settings.max_update)]
     if args.tensorboard:
-        readers.append(progress.TensorBoard(args.save_dir / "tensorboard", done))
-    return progress.Log(recipe.loss_base, recipe.tokens_per_logged, readers, metrics.seconds)
+        found.append(progress.TensorBoard(args.save_dir / "tensorboard", done))
+    return found

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wikixlm import lifetime, slurm
+from wikixlm import console, lifetime, slurm
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.interruption import STOPPED
 from wikixlm.fairseq_ext.run import LOCK_HANDLE, USER_ERROR
@@ -120,24 +120,27 @@ class Outcome(NamedTuple):
     reason: str | None
 
 
-def environment(threads: int, lock_handle: int) -> dict[str, str]:
-    """What fairseq-train finds in its environment, for so many CPU threads a worker and the lock that it shares."""
+def environment(threads: int, lock_handle: int, metrics: dict[str, str]) -> dict[str, str]:
+    """What fairseq-train finds in its environment; the arguments are those of `run`."""
     inherited = lifetime.environment()
     if "OMP_WAIT_POLICY" not in inherited:
         # A thread that waits for the others gives its core away soon: by default it spins for long, and beside another
         # busy process it does so on the core that the others need.
         inherited.setdefault("GOMP_SPINCOUNT", "1000")
     threading = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    return {**inherited, **threading, LOCK_HANDLE: str(lock_handle)}
+    return {**inherited, **threading, **metrics, LOCK_HANDLE: str(lock_handle)}
 
 
-def run(command: list[str], threads: int, lock_handle: int, log: Log, stop: StopRequest) -> Outcome:
+def run(
+    command: list[str], threads: int, lock_handle: int, metrics: dict[str, str], log: Log, stop: StopRequest
+) -> Outcome:
     """Run fairseq-train to its end; its output goes to this process's, which is the log.
 
     Args:
         command: its command line, with what `launcher` gave.
         threads: CPU threads of each worker; results on a CPU depend on it in their last digits.
         lock_handle: what `lock` gave.
+        metrics: what `record.environment` gave.
         log: is fed each line of output.
         stop: what may ask it to end early.
 
@@ -146,7 +149,7 @@ def run(command: list[str], threads: int, lock_handle: int, log: Log, stop: Stop
     """
     process = stop.start(
         command,
-        env=environment(threads, lock_handle),
+        env=environment(threads, lock_handle, metrics),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -179,6 +182,8 @@ def _follow(process: "subprocess.Popen[str]", log: Log) -> "deque[str]":
         with contextlib.suppress(OSError):
             sys.stdout.write(line)
         kept.append(line.strip())
+        if line.startswith(console.WARNING):
+            console.relay(line.strip())
         log.read(line)
     with contextlib.suppress(OSError):
         sys.stdout.flush()

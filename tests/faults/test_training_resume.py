@@ -92,6 +92,34 @@ def metrics_of_each_update_once(whole, killed):
         assert found[key].get("languages") == row.get("languages")
 
 
+def test_a_killed_command_takes_no_figures_along(data, tmp_path):
+    """The command stands still while its trainer goes on to the next checkpoint; then it is killed."""
+    log, saved = tmp_path / "log", tmp_path / "checkpoints" / "checkpoint_last.pt"
+    process = training.start(words(data, tmp_path), log)
+    assert training.wait_for(lambda: training.updates_logged(log) > 0, process)
+    os.kill(process.pid, signal.SIGSTOP)
+    logged = training.updates_logged(log)
+    assert training.wait_for(lambda: saved.exists() and training.updates(tmp_path) > logged, process)
+    process.kill()
+    process.wait(60)
+    assert training.updates_logged(log) == logged
+    status, output = training.finish(words(data, tmp_path), tmp_path / "last")
+    assert status == 0, output
+    rows = read_metrics(tmp_path / "checkpoints" / METRICS)
+    assert [row["update"] for row in rows if row["split"] == "train"] == list(range(1, GOAL + 1))
+
+
+def test_figures_that_can_not_be_written_are_told_of_on_the_terminal(data, tmp_path):
+    process = training.start(words(data, tmp_path), tmp_path / "log")
+    assert training.wait_for(lambda: training.updates_logged(tmp_path / "log") > 0, process)
+    (tmp_path / "full").symlink_to("/dev/full")
+    (tmp_path / "full").rename(tmp_path / "checkpoints" / METRICS)
+    output = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, output
+    (warning,) = (line for line in output.splitlines() if line.startswith("warning: "))
+    assert f"{METRICS}: No space left on device; training goes on without it" in warning
+
+
 @pytest.mark.slow
 def test_two_workers_give_the_figures_of_one_with_twice_the_batches(data, tmp_path):
     """Without dropout, whose random numbers fairseq draws once per update. Two workers also resume."""
@@ -104,7 +132,8 @@ def test_two_workers_give_the_figures_of_one_with_twice_the_batches(data, tmp_pa
             arguments = words(data, folder, "--gpus", str(workers), max_update=goal, **changes)
             status, output = training.finish(arguments, folder / "log")
             assert status == 0, output
-        everything = read_metrics(folder / "checkpoints" / METRICS)
+        everything = list(read_metrics(folder / "checkpoints" / METRICS))
+        assert len({(row["split"], row["update"]) for row in everything}) == len(everything)
         rows[workers] = {row["update"]: row for row in everything if row["split"] == "valid"}
     one, two = rows[1], rows[2]
     assert len(one.keys() & two.keys()) >= 4

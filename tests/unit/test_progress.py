@@ -7,7 +7,7 @@ import math
 import pytest
 
 from wikixlm.errors import UserError
-from wikixlm.progress import METRICS, Log, Metrics, TensorBoard, Terminal, duration, read_metrics
+from wikixlm.progress import METRICS, Log, Metrics, Scale, TensorBoard, Terminal, duration, read_metrics, take_up
 
 TRAIN = {"epoch": 2, "update": 1.5, "loss": "3", "ppl": "8", "wps": "1000", "ups": "2", "num_updates": "1200"}
 TRAIN |= {"lr": "0.001", "gnorm": "0.7", "wall": "9"}
@@ -22,7 +22,7 @@ class Rows(list):
 
 def rows_of(lines, loss_base=2.0, tokens_per_logged=4.0, before=0.0):
     rows = Rows()
-    log = Log(loss_base, tokens_per_logged, [rows], before)
+    log = Log(Scale(loss_base, tokens_per_logged, before), [rows])
     for line in lines:
         log.read(line)
     return list(rows)
@@ -55,7 +55,7 @@ def test_a_garbled_line_is_no_row_and_no_error(text):
 
 
 def test_the_terminal_gets_update_loss_perplexity_speed_and_time_left_now_and_then(capfd):
-    log = Log(2.0, 4.0, [Terminal(goal=2400)])
+    log = Log(Scale(2.0, 4.0), [Terminal(goal=2400)])
     for text in (line("train_inner", TRAIN), line("train_inner", TRAIN)):
         log.read(text)
     expected = f"update 1,200/2,400, loss {3 * math.log(2):.3f}, perplexity 8.0, 4,000 tokens/s, 10 min left"
@@ -63,14 +63,14 @@ def test_the_terminal_gets_update_loss_perplexity_speed_and_time_left_now_and_th
 
 
 def test_the_terminal_gets_the_last_validation_too(capfd):
-    log = Log(2.0, 4.0, [Terminal(goal=2400)])
+    log = Log(Scale(2.0, 4.0), [Terminal(goal=2400)])
     for text in (line("valid", VALID), line("train_inner", TRAIN)):
         log.read(text)
     assert "perplexity 8.0 (held-out 5.5), 4,000 tokens/s" in capfd.readouterr().err
 
 
 def test_the_first_update_has_no_speed_yet(capfd):
-    Log(2.0, 4.0, [Terminal(goal=2400)]).read(line("train_inner", {**TRAIN, "ups": "0", "wps": "0"}))
+    Log(Scale(2.0, 4.0), [Terminal(goal=2400)]).read(line("train_inner", {**TRAIN, "ups": "0", "wps": "0"}))
     assert capfd.readouterr().err.strip().endswith("perplexity 8.0")
 
 
@@ -79,23 +79,22 @@ def row(split, update, wall):
 
 
 def test_a_resumed_training_drops_the_rows_of_updates_that_it_makes_again(tmp_path):
-    metrics = Metrics(tmp_path, 0)
+    path = tmp_path / METRICS
+    assert take_up(path, 0) == 0
     for number in range(1, 8):
-        metrics.row(row("train", number, 10.0 * number))
-    metrics.row(row("valid", 5, 51.0))
-    with open(tmp_path / METRICS, "a") as stream:
+        Metrics(path).row(row("train", number, 10.0 * number))
+    Metrics(path).row(row("valid", 5, 51.0))
+    with open(path, "a") as stream:
         stream.write('{"split": "train", "upd')  # killed while it wrote
-    again = Metrics(tmp_path, 5)
-    assert again.seconds == 51
-    again.row(row("train", 6, 60.0))
-    rows = list(read_metrics(tmp_path / METRICS))
-    assert [entry["update"] for entry in rows] == [1, 2, 3, 4, 5, 5, 6]
-    assert Metrics(tmp_path, 0).seconds == 0
-    assert list(read_metrics(tmp_path / METRICS)) == []
+    assert take_up(path, 5) == 51
+    Metrics(path).row(row("train", 6, 60.0))
+    assert [entry["update"] for entry in read_metrics(path)] == [1, 2, 3, 4, 5, 5, 6]
+    assert take_up(path, 0) == 0
+    assert list(read_metrics(path)) == []
 
 
 def test_every_line_is_json_whatever_the_loss(tmp_path):
-    log = Log(math.e, 1.0, [Metrics(tmp_path, 0)])
+    log = Log(Scale(math.e, 1.0), [Metrics(tmp_path / METRICS)])
     for loss in ("nan", "inf", "1e5"):
         log.read(line("train_inner", {**TRAIN, "loss": loss}))
     log.read(line("valid", {**VALID, "valid_loss_en": "nan"}))
@@ -109,8 +108,7 @@ def test_every_line_is_json_whatever_the_loss(tmp_path):
 
 
 def test_a_full_disk_ends_no_training(tmp_path, capfd):
-    metrics = Metrics(tmp_path, 0)
-    metrics.path.unlink()
+    metrics = Metrics(tmp_path / METRICS)
     metrics.path.symlink_to("/dev/full")
     metrics.row(row("train", 1, 1.0))
     metrics.row(row("train", 2, 2.0))
@@ -136,7 +134,7 @@ def test_tensorboard_gets_every_figure(tmp_path):
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     board = TensorBoard(tmp_path, 0)
     for text in (line("train_inner", TRAIN), line("valid", VALID)):
-        Log(math.e, 4.0, [board]).read(text)
+        Log(Scale(math.e, 4.0), [board]).read(text)
     board.close()
     runs = {split: accumulators.EventAccumulator(str(tmp_path / split)).Reload() for split in ("train", "valid")}
     assert runs["train"].Scalars("loss")[0].value == pytest.approx(3)

@@ -236,15 +236,15 @@ def test_several_nodes_need_a_job_of_slurm(data, tmp_path, monkeypatch):
 def test_threads_of_the_trainer_give_way_unless_the_user_says_otherwise(monkeypatch):
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
-    environment = training_process.environment(threads=3, lock_handle=7)
+    environment = training_process.environment(threads=3, lock_handle=7, metrics={})
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["GOMP_SPINCOUNT"] == "1000"
     assert environment["PATH"] == os.environ["PATH"]
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    assert "GOMP_SPINCOUNT" not in training_process.environment(threads=3, lock_handle=7)
+    assert "GOMP_SPINCOUNT" not in training_process.environment(threads=3, lock_handle=7, metrics={})
     monkeypatch.delenv("OMP_WAIT_POLICY")
     monkeypatch.setenv("GOMP_SPINCOUNT", "5")
-    assert training_process.environment(threads=3, lock_handle=7)["GOMP_SPINCOUNT"] == "5"
+    assert training_process.environment(threads=3, lock_handle=7, metrics={})["GOMP_SPINCOUNT"] == "5"
 
 
 def test_long_blocks_warn_of_memory(data, tmp_path, capfd, no_waiting):

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from wikixlm import lifetime
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import compat, interruption
+from wikixlm.fairseq_ext import compat, interruption, record
 
 COMMANDS = {
     "fairseq-preprocess": "fairseq_cli.preprocess",
@@ -50,6 +50,7 @@ def main() -> None:
     compat.apply()
     if command == "fairseq-train":
         interruption.install()
+        record.install()
     try:
         importlib.import_module(COMMANDS[command]).cli_main()
     except UserError as failure:
