@@ -51,7 +51,7 @@ def test_every_stage_of_the_demo_is_within_a_factor_of_one_and_a_half(built_in, 
     texts, rows = planned(cfg, built_in, tmp_path)
     factors = {stage: rows[stage].core_seconds / took for stage, took in DEMO.items()}
     assert {stage: factor for stage, factor in factors.items() if not 1 / 1.5 < factor < 1.5} == {}
-    assert 1 / 1.5 < estimate.disk(cfg, built_in, texts).peak / DEMO_BYTES < 1.5
+    assert 1 / 1.5 < estimate.disk(cfg, built_in, texts, "cpu").peak / DEMO_BYTES < 1.5
     assert rows["extract"].jobs == 2
     assert rows["apply_bpe_held_out"].jobs == 4
 
@@ -95,7 +95,20 @@ def test_a_checkpoint_holds_weights_and_two_moments(built_in):
     """The demo's checkpoints have 9,063,129 bytes each."""
     demo = yaml.safe_load((BASE.parent / "config" / "demo.yaml").read_text())
     cfg = load(BASE, {**demo, **{key: {**demo[key], **values} for key, values in MEASURED_ON.items()}})
-    assert training.model(cfg).weights * training.BYTES_PER_WEIGHT == pytest.approx(9_063_129, rel=0.15)
+    assert training.checkpoint_bytes(cfg, "cpu") == pytest.approx(9_063_129, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "half"),
+    [("auto", "cpu", False), ("auto", "A100", True), ("fp32", "A100", False), ("bf16", "cpu", True)],
+)
+def test_a_checkpoint_in_half_precision_holds_the_fp32_weights_too(built_in, tmp_path, precision, device, half):
+    cfg = load(BASE, {"train": {"precision": precision}})
+    weights = training.model(cfg).weights
+    assert training.checkpoint_bytes(cfg, device) == weights * (16 if half else 12)
+    parts = estimate.disk(cfg, built_in, [], device).parts
+    kept = cfg.train.keep_checkpoints + 3
+    assert parts["checkpoints and model"] == kept * training.checkpoint_bytes(cfg, device) + weights * 4
 
 
 def test_without_the_server_the_way_out_is_said(tmp_path, capsys):

@@ -139,13 +139,16 @@ def bytes_per_token(cfg: Config) -> int:
     return 2 if cfg.bpe.codes < SHORT_IDS else 4
 
 
-def disk(cfg: Config, calibration: Calibration, texts: list[Text]) -> Disk:
-    """What lies in the run's directory when it is fullest; temporary shards count as if all were there at once."""
+def disk(cfg: Config, calibration: Calibration, texts: list[Text], device: str) -> Disk:
+    """What lies in the run's directory when it is fullest; temporary shards count as if all were there at once.
+
+    Args:
+        device: `cpu`, or the GPU that trains.
+    """
     text = sum(each.text for each in texts)
     lines = text / calibration.size("text_per_line")
-    checkpoint = training.model(cfg).weights * training.BYTES_PER_WEIGHT
     # Interval checkpoints, best, last, and one that is being written; the model has no optimizer's state.
-    kept = cfg.train.keep_checkpoints + 3
+    checkpoints = (cfg.train.keep_checkpoints + 3) * training.checkpoint_bytes(cfg, device)
     return Disk(
         {
             "dumps": float(sum(each.source.missing for each in texts)),
@@ -153,7 +156,7 @@ def disk(cfg: Config, calibration: Calibration, texts: list[Text]) -> Disk:
             "segmented shards, temporary": text * calibration.size("segmented_per_text"),
             "segmented text": sum(each.bpe for each in texts),
             "binary data": sum(each.tokens for each in texts) * bytes_per_token(cfg) + lines * BYTES_OF_INDEX,
-            "checkpoints and model": kept * checkpoint + checkpoint / 3,
+            "checkpoints and model": float(checkpoints + training.model(cfg).weights * training.BYTES_PER_WEIGHT),
         }
     )
 

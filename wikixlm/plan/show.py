@@ -86,13 +86,13 @@ def main(args: argparse.Namespace) -> None:
     rows = estimate.stages(cfg, known, texts, pace)
     out = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True, highlight=False)
     if args.compare:
-        out.print(comparison(rows, args.compare, estimate.disk(cfg, known, texts)))
+        out.print(comparison(rows, args.compare, estimate.disk(cfg, known, texts, device)))
         return
     out.print(languages_table(texts))
     out.print(stages_table(rows, device, cfg))
     out.print(slurm_table(estimate.slurm_jobs(cfg, rows)))
     totals(out, cfg, args, rows, pace, device)
-    disk_report(out, estimate.disk(cfg, known, texts), args.directory)
+    disk_report(out, estimate.disk(cfg, known, texts, device), args.directory)
 
 
 def calibrate(run: Path, known: Calibration, output: Path | None) -> None:

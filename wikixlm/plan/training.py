@@ -8,8 +8,8 @@ from wikixlm.plan.calibration import Calibration
 # xlm_base: width, feed-forward width, layers.
 XLM_BASE = 1024, 4096, 6
 ESTIMATE = "ESTIMATE"
-# A weight in a checkpoint: itself and the optimizer's two moments, 4 bytes each.
-BYTES_PER_WEIGHT = 12
+# Of a weight in model.pt; each of the optimizer's figures for it takes as many.
+BYTES_PER_WEIGHT = 4
 # Symbols beside the merges: the alphabet, 362 characters in the demo, and more with every script.
 ALPHABET = 500
 
@@ -50,6 +50,17 @@ def model(cfg: Config) -> Model:
         train.encoder_layers or layers,
         cfg.bpe.codes + ALPHABET,
     )
+
+
+def checkpoint_bytes(cfg: Config, device: str) -> int:
+    """A checkpoint: the weights and the optimizer's two moments of each; in bf16 and fp16 its fp32 weights as well.
+
+    Args:
+        device: as for `pace`; `train.precision: auto` is fp32 on a CPU, and half precision on a GPU.
+    """
+    precision = cfg.train.precision
+    half = precision in ("bf16", "fp16") or (precision == "auto" and device != "cpu")
+    return model(cfg).weights * BYTES_PER_WEIGHT * (4 if half else 3)
 
 
 def tokens(cfg: Config) -> int:
