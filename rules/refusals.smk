@@ -42,3 +42,10 @@ def has_english(wildcards):
         console.error(f"finetune_xnli: XNLI is fine-tuned on English, and languages is {there}: add en")
         raise SystemExit(1)
     return []
+
+
+def must_start_on_slurm(executor):
+    """Where jobs go to SLURM: its plugin does not quote the interpreter's path, so with a space none of them starts."""
+    if executor == "slurm" and any(map(str.isspace, sys.executable)):
+        console.error(f"SLURM jobs can't start {sys.executable}: its path has a space; move or clone to one without")
+        raise SystemExit(1)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import socket
 import subprocess
@@ -139,6 +140,16 @@ def _(user, monkeypatch):
 def _(user, monkeypatch):
     # /proc takes no new files, from root neither.
     return failing([SNAKEMAKE, "--dry-run", "--snakefile", ROOT / "Snakefile", "--directory", "/proc/self"], cwd=ROOT)
+
+
+@mistake("a cluster run from a path with a space")
+def _(user, monkeypatch):
+    (user.folder / "my venv").symlink_to(sys.prefix)
+    text = user.write("en.txt", "a line\n")
+    overlay = user.write("overlay.yaml", json.dumps({"languages": ["en"], "corpora": {"local": {"en": [str(text)]}}}))
+    command = [user.folder / "my venv" / "bin" / "snakemake", "--snakefile", ROOT / "Snakefile"]
+    command += ["--profile", ROOT / "profiles" / "slurm", "--configfile", overlay, "--directory", user.folder]
+    return failing([user.folder / "my venv" / "bin" / "python", *command])
 
 
 # Configuration
