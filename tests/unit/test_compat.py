@@ -2,13 +2,10 @@
 
 import argparse
 import dataclasses
-import itertools
 import os
 import runpy
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -180,23 +177,3 @@ def test_bf16_is_a_number_format_and_no_tpu(words, tpu):
     args = options.parse_args_and_arch(options.get_training_parser(), line)
     assert args.tpu is tpu
     assert args.bf16 is ("--bf16" in words)
-
-
-def test_a_training_that_is_over_loads_no_more_batches():
-    from fairseq.data.iterators import BufferedIterator, CountingIterator
-
-    class Endless:
-        def __len__(self):
-            return 10**9
-
-        def __iter__(self):
-            return itertools.count()
-
-    for read in (1, 50):  # the loading thread has not filled its buffer yet, or waits for room in it
-        batches = CountingIterator(BufferedIterator(10, CountingIterator(Endless())))
-        assert list(itertools.islice(batches, read)) == list(range(read))
-        time.sleep(0.1 * (read > 1))
-        consumer = next(thread for thread in threading.enumerate() if type(thread).__name__ == "BackgroundConsumer")
-        assert consumer.is_alive()
-        compat.end_loading()
-        assert not consumer.is_alive()

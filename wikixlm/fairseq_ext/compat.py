@@ -10,18 +10,13 @@ import contextlib
 import dataclasses
 import functools
 import importlib
-import queue
 import shutil
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from wikixlm.files import atomic_path
-
-SECONDS_TO_END_LOADING = 10
 
 _applied = False
 
@@ -152,21 +147,3 @@ def _bf16_without_a_tpu() -> None:
         return parsed
 
     options.parse_args_and_arch = parse_args_and_arch
-
-
-def end_loading() -> None:
-    """End the threads in which fairseq loads batches ahead; to be called when a training is over.
-
-    A training that ends in mid-epoch leaves its thread at work. Python stops such threads at its exit wherever they
-    are, which, in torch's code, is now and then an abort ("terminate called without an active exception"): a finished
-    training that ends with SIGABRT.
-    """
-    from fairseq.data.iterators import BackgroundConsumer
-
-    for thread in threading.enumerate():
-        if isinstance(thread, BackgroundConsumer):
-            thread._max_len = 0  # it looks after every batch whether it has loaded so many
-            end = time.monotonic() + SECONDS_TO_END_LOADING
-            while thread.is_alive() and time.monotonic() < end:
-                with contextlib.suppress(queue.Empty):  # it may wait for room
-                    thread._queue.get(timeout=0.05)

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from typing import NoReturn
 
 from wikixlm import lifetime
@@ -51,26 +52,30 @@ def main() -> None:
     if command == "fairseq-train":
         interruption.install()
         record.install()
+    status = 0
     try:
         importlib.import_module(COMMANDS[command]).cli_main()
     except UserError as failure:
-        sys.exit(report(failure))
-    finally:
-        compat.end_loading()
+        status = report(failure)
+    except Exception:
+        traceback.print_exc()
+        status = 1
     if command == "fairseq-train":
-        leave()
+        leave(status)
+    sys.exit(status)
 
 
-def leave() -> NoReturn:
+def leave(status: int) -> NoReturn:
     """End this process, in which all is written, without Python's own end.
 
-    That stops what threads are left wherever they are, which within the code of torch or of its process group is now
-    and then an abort: a finished training that ends with SIGABRT. Functions registered with atexit still run.
+    That stops what threads are left (fairseq's still loads batches after a training that ends in mid-epoch) wherever
+    they are, which within the code of torch or of its process group is now and then an abort: a finished training that
+    ends with SIGABRT, or a failed one that hides why. Functions registered with atexit still run.
     """
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def keep_the_lock_from_workers() -> None:
