@@ -21,6 +21,7 @@ from tests.slurm.cluster import STATE, Cluster, locked, missing, processes, runn
 from tests.workflow.conftest import ROOT, SMALL, SNAKEMAKE, Workflow
 
 PROFILE = ROOT / "profiles" / "slurm"
+HELD = Path(__file__).with_name("held")  # its sitecustomize.py stops a stage
 SECONDS = 840  # a call of snakemake ends by then, whatever happens to the test that made it, and then the test does
 
 
@@ -114,7 +115,7 @@ class SlurmRun(Workflow):
         command += ["--profile", str(PROFILE), "--directory", str(self.directory), "--configfile", str(self.overlay)]
         # The profile's first look at a job is after 20 seconds; a job of this run takes less than that.
         command += ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "20", "--max-threads", "1"]
-        environment = {"PATH": path, "HOME": str(Path.home()), "OMP_NUM_THREADS": "1"}
+        environment = {"PATH": path, "HOME": str(Path.home()), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HELD)}
         output = self.directory / f"call{len(self.calls) + 1}.txt"
         self.calls.append(Call(command + list(arguments), environment, output, self.cluster))
         return self.calls[-1]

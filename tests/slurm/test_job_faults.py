@@ -5,10 +5,11 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.slurm.cluster import wait_for
-from tests.slurm.conftest import PROFILE
+from tests.slurm.conftest import PROFILE, Call
 
 WITHOUT_ACCOUNTING = PROFILE / "bin"
 # One job of two rules: `corpus` and `tokenize` of one shard.
@@ -23,17 +24,22 @@ def run(run):
     return run
 
 
-def hold(run) -> int:
-    """Stop the stage of the job's first half as soon as it runs."""
-    found = []
-    wait_for(lambda: found.extend(run.stage("wikixlm", "corpus")) or found, 180, "the stage to run")
-    os.kill(found[0], signal.SIGSTOP)
-    return found[0]
+def start_held(run, *arguments: str, **options: str) -> "tuple[Call, int]":
+    """Start a call, and wait until the stage of the job's first half hangs: the call, and the stage's process."""
+    (run.directory / "hold").touch()
+    call = run.start(*arguments, **options)
+    wait_for(lambda: hanging(run), 180, "the stage to hang")
+    return call, hanging(run)[0]
+
+
+def hanging(run) -> list[int]:
+    """Its stages of this kind that hang."""
+    stages = run.stage("wikixlm", "corpus")
+    return [pid for pid in stages if psutil.Process(pid).status() == psutil.STATUS_STOPPED]
 
 
 def test_a_hanging_job_meets_its_time_limit_and_is_sent_again(run):
-    call = run.start(TARGET, "--set-resources", "corpus:runtime=attempt", "tokenize:runtime=0")
-    hold(run)
+    call, _ = start_held(run, TARGET, "--set-resources", "corpus:runtime=attempt", "tokenize:runtime=0")
     call.wait()
     assert call.status == 0, call.text
     assert call.states() == ["TIMEOUT", "COMPLETED"]
@@ -51,7 +57,7 @@ def test_a_job_out_of_memory_is_sent_again_with_more(run):
 
 
 def test_a_cancelled_job_is_sent_again(run):
-    call = run.start(TARGET)
+    call, _ = start_held(run, TARGET)
     run.cluster.ask("scancel", call.wait_for_job("shards")["JobId"])
     call.wait()
     assert call.status == 0, call.text
@@ -83,8 +89,7 @@ def test_a_cluster_without_sacct(run):
 
 
 def test_interrupted_and_started_again(run):
-    call = run.start(TARGET)
-    hold(run)  # else the job may be over before it is cancelled
+    call, _ = start_held(run, TARGET)
     call.kill(signal.SIGINT)
     assert call.wait(60) != 0
     wait_for(lambda: call.states() == ["CANCELLED"], 30, "the job to be cancelled")
@@ -115,8 +120,7 @@ def test_a_controller_that_is_down_in_the_middle_of_a_run(run, seconds, path):
 
     (A job of two rules would not tell more: the second step can wait two minutes before it asks the controller again.)
     """
-    call = run.start(FIRST_HALF, path=f"{path}/usr/bin:/bin:/usr/sbin")
-    stage = hold(run)
+    call, stage = start_held(run, FIRST_HALF, path=f"{path}/usr/bin:/bin:/usr/sbin")
     run.cluster.stop_daemon("slurmctld")
     time.sleep(seconds)
     assert call.status is None, call.text
