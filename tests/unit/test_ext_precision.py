@@ -13,7 +13,7 @@ from wikixlm.fairseq_ext import compat
 
 compat.apply()
 
-from fairseq import metrics  # noqa: E402
+from fairseq import checkpoint_utils, metrics  # noqa: E402
 from fairseq.optim.fp16_optimizer import FP16Optimizer  # noqa: E402
 from fairseq.trainer import Trainer  # noqa: E402
 
@@ -127,12 +127,12 @@ def trainer(optimizer, workers: int = 1, clip: float = 1.0):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """fairseq's own two methods; the trainer has what `install` made of them, until the end of the test."""
-    names = ("clip_grad_norm", "_reduce_and_log_stats")
+    """fairseq's own functions; the trainer has what `install` made of them, until the end of the test."""
+    places = {"clip_grad_norm": Trainer, "_reduce_and_log_stats": Trainer, "save_checkpoint": checkpoint_utils}
     # a test before may have loaded the recipe, which installs them for good
-    own = {name: inspect.unwrap(getattr(Trainer, name)) for name in names}
-    for name in names:
-        monkeypatch.setattr(Trainer, name, own[name])
+    own = {name: inspect.unwrap(getattr(place, name)) for name, place in places.items()}
+    for name, place in places.items():
+        monkeypatch.setattr(place, name, own[name])
     run_ahead.install()
     return own
 
@@ -171,6 +171,26 @@ def test_the_trainer_sees_the_norm_of_the_update_before_and_logs_this_ones(insta
     assert seen == pytest.approx([1.0, 1.0, float("nan")], nan_ok=True)
     assert logged == pytest.approx([1.0, float("nan"), 3.0], nan_ok=True)
     assert torch.isfinite(parameter).all()
+
+
+def test_no_checkpoint_is_saved_with_an_update_that_was_left_out(installed, monkeypatch, tmp_path):
+    parameter = torch.nn.Parameter(torch.ones(1))
+    one, _ = trainer(FusedAdamW(AdamWConfig(lr=[0.1]), [parameter]))
+    monkeypatch.setattr(run_ahead, "may_run_ahead", lambda *_: True)
+    one.data_parallel_rank = 0
+    cfg = OmegaConf.create(
+        {"save_dir": str(tmp_path / "saved"), "maximize_best_checkpoint_metric": False, "no_save": True}
+    )
+    for gradient in (1.0, 2.0):
+        parameter.grad = torch.tensor([gradient])
+        Trainer.clip_grad_norm(one, 0.0)
+    checkpoint_utils.save_checkpoint(cfg, one, None, 1.0)
+    (tmp_path / "saved").rmdir()
+    parameter.grad = torch.tensor([float("inf")])
+    assert Trainer.clip_grad_norm(one, 0.0) == 2.0
+    with pytest.raises(FloatingPointError, match="gradients are Nan/Inf"):
+        checkpoint_utils.save_checkpoint(cfg, one, None, 1.0)
+    assert not (tmp_path / "saved").exists()
 
 
 def test_nobody_runs_ahead_on_a_cpu_of_other_workers_or_of_a_loss_scale():

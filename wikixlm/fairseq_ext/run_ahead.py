@@ -10,7 +10,7 @@ import functools
 from typing import Any
 
 import torch
-from fairseq import metrics
+from fairseq import checkpoint_utils, metrics
 from fairseq.trainer import Trainer
 from torch import Tensor
 
@@ -57,10 +57,10 @@ def may_run_ahead(trainer: Any, norm: Tensor) -> bool:
 def install() -> None:
     """Have fairseq's trainer work that way. What it logs has its own names, priorities and values.
 
-    An update whose gradients are not finite ends the training as ever, but during the update after it. Where it was the
-    last one before the end, it is left out in silence; the log has its loss.
+    An update whose gradients are not finite ends the training as ever, but during the update after it, or as its
+    checkpoint is due: none is saved with an update that was left out.
     """
-    clip, log = Trainer.clip_grad_norm, Trainer._reduce_and_log_stats
+    clip, log, save = Trainer.clip_grad_norm, Trainer._reduce_and_log_stats, checkpoint_utils.save_checkpoint
 
     @functools.wraps(clip)
     def clip_grad_norm(self: Any, clip_norm: float) -> Tensor:
@@ -86,5 +86,12 @@ def install() -> None:
         self.task.reduce_metrics(logs, self.get_criterion())
         return {"sample_size": sample_size}  # the training loop looks at no more than whether there was an update
 
+    @functools.wraps(save)
+    def save_checkpoint(cfg: Any, trainer: Any, epoch_itr: Any, val_loss: float | None) -> None:
+        if hasattr(trainer, "norms") and not torch.isfinite(trainer.norms.newest):
+            raise FloatingPointError("gradients are Nan/Inf")  # the trainer's own words
+        save(cfg, trainer, epoch_itr, val_loss)
+
     Trainer.clip_grad_norm = clip_grad_norm
     Trainer._reduce_and_log_stats = log_update
+    checkpoint_utils.save_checkpoint = save_checkpoint
