@@ -7,6 +7,7 @@ import signal
 import time
 
 import fairseq_factory as factory
+import psutil
 import pytest
 import training
 
@@ -98,6 +99,7 @@ def test_a_killed_command_takes_no_figures_along(data, tmp_path):
     process = training.start(words(data, tmp_path), log)
     assert training.wait_for(lambda: training.updates_logged(log) > 0, process)
     os.kill(process.pid, signal.SIGSTOP)
+    assert training.wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, process)
     logged = training.updates_logged(log)
     assert training.wait_for(lambda: saved.exists() and training.updates(tmp_path) > logged, process)
     process.kill()
