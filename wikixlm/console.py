@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-WARNING = "warning: "
+# How the lines begin that say so.
+ERROR, WARNING = "error: ", "warning: "
 
 _terminal: TextIO | None = None
 
@@ -36,8 +37,7 @@ def start_logging() -> None:
 def say(line: str) -> None:
     """Write one line to the terminal, and to the log where there is one."""
     print(line, file=sys.stderr, flush=True)
-    if _terminal is not None:
-        print(line, file=_terminal, flush=True)
+    relay(line)
 
 
 def warn(message: str) -> None:
@@ -53,7 +53,7 @@ def relay(line: str) -> None:
 
 def error(message: str) -> None:
     """Say `error: message`, for what stopped the run."""
-    say(f"error: {' '.join(message.split())}")
+    say(f"{ERROR}{' '.join(message.split())}")
 
 
 def terminal() -> TextIO:

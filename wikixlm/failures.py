@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PREFIX = "error: "
+from wikixlm.console import ERROR
+
 CLOCKS_DIFFER = 60.0  # seconds, between this machine and a cluster's file server
 
 
@@ -38,14 +39,14 @@ class Job(NamedTuple):
     def cause(self, since: float) -> str | None:
         """The line for the `error: ` in its log; None where none was written since then (seconds of the epoch)."""
         # Here the job said its `error: ` itself, further up.
-        begin = PREFIX if self.elsewhere else "failed: "
+        begin = ERROR if self.elsewhere else "failed: "
         found = ((last_error(path, since), name) for name, path in self.logs.items())
         return next((f"{begin}{self.rule}: {error} (log: {name})" for error, name in found if error), None)
 
     def silence(self) -> str:
         """The line for a job that left none."""
         place = f"look at {', '.join(self.logs)}" if self.logs else "its output is above"
-        return f"{PREFIX}{self.rule} ended without saying why (killed? out of memory or time?); {place}"
+        return f"{ERROR}{self.rule} ended without saying why (killed? out of memory or time?); {place}"
 
 
 def last_error(log: Path, since: float) -> str | None:
@@ -56,7 +57,7 @@ def last_error(log: Path, since: float) -> str | None:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    return next((line.removeprefix(PREFIX) for line in reversed(lines) if line.startswith(PREFIX)), None)
+    return next((line.removeprefix(ERROR) for line in reversed(lines) if line.startswith(ERROR)), None)
 
 
 class LastWords(logging.Handler):
@@ -93,7 +94,7 @@ class LastWords(logging.Handler):
         """Write the lines; nothing where nothing failed."""
         causes = [(job, job.cause(self._begun)) for job in self._failed.values()]
         told = any(cause for _, cause in causes)
-        lines = [f"{PREFIX}{cause}" for cause in self._causes]
+        lines = [f"{ERROR}{cause}" for cause in self._causes]
         lines += [cause or job.silence() for job, cause in causes if cause or not (job.grouped and told)]
         for line in dict.fromkeys(lines):
             print(line, file=sys.stderr, flush=True)

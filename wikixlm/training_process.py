@@ -16,7 +16,7 @@ from typing import NamedTuple
 from wikixlm import console, lifetime, slurm
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.interruption import STOPPED
-from wikixlm.fairseq_ext.run import LOCK_HANDLE, USER_ERROR
+from wikixlm.fairseq_ext.run import LOCK_HANDLE
 from wikixlm.progress import Log
 from wikixlm.stopping import StopRequest
 
@@ -165,8 +165,8 @@ def run(
     if any(STOPPED in line for line in kept):
         return Outcome(True, None)
     if process.returncode != 0:
-        if own := next((line for line in kept if line.startswith(USER_ERROR)), None):
-            raise UserError(own.removeprefix(USER_ERROR))
+        if own := next((line for line in kept if line.startswith(console.ERROR)), None):
+            raise UserError(own.removeprefix(console.ERROR))
         raise UserError(f"training failed: {_cause(kept, process.returncode)}")
     return Outcome(False, next((why for line in reversed(kept) for sign, why in _CAUSES.items() if sign in line), None))
 

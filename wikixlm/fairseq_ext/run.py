@@ -15,7 +15,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from wikixlm import lifetime
+from wikixlm import console, lifetime
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import compat, interruption, record
 
@@ -28,8 +28,6 @@ COMMANDS = {
 LOCK_HANDLE = "WIKIXLM_LOCK_HANDLE"
 # SLURM's number of the node, counted from 0 within the step that started this process; also set without several nodes.
 NODE_OF_STEP = "SLURM_NODEID"
-# Begins the log's line on an error that the user can mend.
-USER_ERROR = "error: "
 # What workers get, after a SIGTERM, to finish the update and save the checkpoint.
 SECONDS_TO_SAVE = 600
 
@@ -108,7 +106,7 @@ def report(failure: UserError) -> int:
 
     A data-loader worker's error arrives with its traceback in the message, its own message last.
     """
-    print(USER_ERROR + re.split(r"\bUserError: ", str(failure))[-1], flush=True)
+    print(console.ERROR + re.split(r"\bUserError: ", str(failure))[-1], flush=True)
     return 1
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wikixlm import run_record, snakemake_log
+from wikixlm.console import ERROR
 from wikixlm.errors import UserError
 from wikixlm.progress import duration
 from wikixlm.status import call as calls
@@ -172,7 +173,7 @@ def failure_text(failure: Failure) -> Text:
     if not lines:
         text.append("\n  | nothing is in it: the job was ended from outside, or before it began", "dim")
     for line in lines:
-        is_error = line.startswith("error: ")
+        is_error = line.startswith(ERROR)
         text.append(f"\n  | {line if is_error else shorten(line)}", "red" if is_error else "dim")
     return text
 
