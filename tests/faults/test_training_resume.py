@@ -78,15 +78,20 @@ def test_a_training_killed_again_and_again_ends_with_the_same_weights(data, whol
     metrics_of_each_update_once(whole, tmp_path)
 
 
+def figures_of(folder):
+    """The rows of a training in their order, by split and update."""
+    rows = list(read_metrics(folder / "checkpoints" / METRICS))
+    figures = {(row["split"], row["update"]): row for row in rows}
+    assert len(figures) == len(rows), "no update twice"
+    return figures
+
+
 def metrics_of_each_update_once(whole, killed):
     """The metrics of a killed training are those of a whole one, but for the clock, and updates that were lost."""
-    figures = []
-    for folder in (whole, killed):
-        rows = list(read_metrics(folder / "checkpoints" / METRICS))
-        figures.append({(row["split"], row["update"]): row for row in rows})
-        assert len(figures[-1]) == len(rows), "no update twice"
-        assert [row["wall"] for row in rows] == sorted(row["wall"] for row in rows)
-    expected, found = figures
+    expected, found = map(figures_of, (whole, killed))
+    for figures in (expected, found):
+        walls = [row["wall"] for row in figures.values()]
+        assert walls == sorted(walls)
     assert found.keys() == expected.keys()
     for key, row in expected.items():
         assert found[key]["loss"] == pytest.approx(row["loss"], abs=1e-3), key
@@ -107,8 +112,7 @@ def test_a_killed_command_takes_no_figures_along(data, tmp_path):
     assert training.updates_logged(log) == logged
     status, output = training.finish(words(data, tmp_path), tmp_path / "last")
     assert status == 0, output
-    rows = read_metrics(tmp_path / "checkpoints" / METRICS)
-    assert [row["update"] for row in rows if row["split"] == "train"] == list(range(1, GOAL + 1))
+    assert [update for split, update in figures_of(tmp_path) if split == "train"] == list(range(1, GOAL + 1))
 
 
 def test_figures_that_can_not_be_written_are_told_of_on_the_terminal(data, tmp_path):
@@ -134,9 +138,7 @@ def test_two_workers_give_the_figures_of_one_with_twice_the_batches(data, tmp_pa
             arguments = words(data, folder, "--gpus", str(workers), max_update=goal, **changes)
             status, output = training.finish(arguments, folder / "log")
             assert status == 0, output
-        everything = list(read_metrics(folder / "checkpoints" / METRICS))
-        assert len({(row["split"], row["update"]) for row in everything}) == len(everything)
-        rows[workers] = {row["update"]: row for row in everything if row["split"] == "valid"}
+        rows[workers] = {update: row for (split, update), row in figures_of(folder).items() if split == "valid"}
     one, two = rows[1], rows[2]
     assert len(one.keys() & two.keys()) >= 4
     for update in one.keys() & two.keys():

@@ -54,12 +54,12 @@ class User:
             load_or_exit(ROOT / "config.yaml", overlay, stages_run_here=True)
         return self._capsys.readouterr().err
 
-    def calls_snakemake(self, *arguments: str, cwd: Path = ROOT, **overlay: Any) -> str:
-        """What a call ends with; with an overlay, in the user's folder."""
+    def calls_snakemake(self, *arguments: str, cwd: Path = ROOT, python: Path | None = None, **overlay: Any) -> str:
+        """What a call ends with; with an overlay, in the user's folder; with a Python, run by that one."""
         if overlay:
             self.write("overlay.yaml", json.dumps(overlay))
             arguments = ("--configfile", str(self.folder / "overlay.yaml"), "--directory", str(self.folder), *arguments)
-        return failing([SNAKEMAKE, *arguments], cwd=cwd)
+        return failing([*([python] if python else []), SNAKEMAKE, *arguments], cwd=cwd)
 
     def runs(self, *arguments: str | Path, fails: bool = True) -> str:
         """What a stage's command says."""

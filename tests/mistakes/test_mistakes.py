@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import json
 import os
 import socket
 import subprocess
@@ -145,11 +144,12 @@ def _(user, monkeypatch):
 @mistake("a cluster run from a path with a space")
 def _(user, monkeypatch):
     (user.folder / "my venv").symlink_to(sys.prefix)
-    text = user.write("en.txt", "a line\n")
-    overlay = user.write("overlay.yaml", json.dumps({"languages": ["en"], "corpora": {"local": {"en": [str(text)]}}}))
-    command = [user.folder / "my venv" / "bin" / "snakemake", "--snakefile", ROOT / "Snakefile"]
-    command += ["--profile", ROOT / "profiles" / "slurm", "--configfile", overlay, "--directory", user.folder]
-    return failing([user.folder / "my venv" / "bin" / "python", *command])
+    return user.calls_snakemake(
+        *("--profile", "profiles/slurm"),
+        python=user.folder / "my venv" / "bin" / "python",
+        languages=["en"],
+        corpora={"local": {"en": [str(user.write("en.txt", "a line\n"))]}},
+    )
 
 
 # Configuration

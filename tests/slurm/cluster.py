@@ -18,9 +18,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
+Found = TypeVar("Found")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 ETC = Path("/etc/slurm")
@@ -107,12 +109,13 @@ def missing() -> str:
     return ""
 
 
-def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Return once `condition()` is true; fail after a time."""
+def wait_for(condition: Callable[[], Found], seconds: float, what: str) -> Found:
+    """What `condition()` gives once it is true; fail after a time."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.05)  # a stage may be over in less than a second
+        time.sleep(0.05)
+    return found
 
 
 @contextlib.contextmanager

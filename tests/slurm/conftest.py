@@ -219,5 +219,4 @@ class Call:
             assert self.status is None or self.jobs(rule), self.text
             return [job for job in self.jobs(rule) if job["JobState"] == state]
 
-        wait_for(found, seconds, f"{rule} to be {state}")
-        return found()[0]
+        return wait_for(found, seconds, f"{rule} to be {state}")[0]

@@ -28,8 +28,7 @@ def start_held(run, *arguments: str, **options: str) -> "tuple[Call, int]":
     """Start a call, and wait until the stage of the job's first half hangs: the call, and the stage's process."""
     (run.directory / "hold").touch()
     call = run.start(*arguments, **options)
-    wait_for(lambda: hanging(run), 180, "the stage to hang")
-    return call, hanging(run)[0]
+    return call, wait_for(lambda: hanging(run), 180, "the stage to hang")[0]
 
 
 def hanging(run) -> list[int]:
