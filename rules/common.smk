@@ -13,10 +13,12 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from wikixlm import failures, needs, run_record
+from wikixlm import failures
+from wikixlm import needs
+from wikixlm import run_record
 from wikixlm.config import load_or_exit
 from wikixlm.files import sha256
-from wikixlm.packagepath import locate
+from wikixlm.config.package_paths import locate
 
 SPLITS = ["train", "valid", "test"]
 

@@ -7,7 +7,8 @@ Makes: EXPORT, the files of the export; functions that end the run, or leave a p
 import functools
 
 from wikixlm import console
-from wikixlm.export import FILES, obstacle
+from wikixlm.export import FILES
+from wikixlm.export import obstacle
 
 EXPORT = [f"export/{name}" for name in FILES]
 

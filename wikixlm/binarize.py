@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wikixlm import console, lifetime
+from wikixlm import console
+from wikixlm import processes
 from wikixlm.bpe import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, open_binary, work_folder, write_json
@@ -113,7 +114,7 @@ def preprocess(args: argparse.Namespace, folder: Path) -> Path:
 
 def _run(command: list[str]) -> int:
     """Run a program of ours to its end; it ends as well where this process is told to stop, or killed."""
-    with subprocess.Popen(command, env=lifetime.environment()) as process:
+    with subprocess.Popen(command, env=processes.environment()) as process:
         try:
             return process.wait()
         except BaseException:

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wikixlm import console, lifetime, slurm
+from wikixlm import console
+from wikixlm import processes
+from wikixlm import slurm
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.interruption import STOPPED
 from wikixlm.fairseq_ext.run import LOCK_HANDLE
@@ -122,7 +124,7 @@ class Outcome(NamedTuple):
 
 def environment(threads: int, lock_handle: int, metrics: dict[str, str]) -> dict[str, str]:
     """What fairseq-train finds in its environment; the arguments are those of `run`."""
-    inherited = lifetime.environment()
+    inherited = processes.environment()
     if "OMP_WAIT_POLICY" not in inherited:
         # A thread that waits for the others gives its core away soon: by default it spins for long, and beside another
         # busy process it does so on the core that the others need.

@@ -26,7 +26,7 @@ from importlib import metadata
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from wikixlm import lifetime
+from wikixlm import processes
 from wikixlm.dump_reader import Page
 from wikixlm.errors import UserError
 
@@ -112,7 +112,7 @@ class Conversation:
         self._stall_seconds = stall_seconds
         self._outgoing = memoryview(b"")
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, preexec_fn=lifetime.tie()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, preexec_fn=processes.tie()
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout

@@ -58,8 +58,8 @@ def test_a_child_whose_parent_has_ended_already_does_not_start():
 
 
 def test_without_being_asked_a_command_of_ours_follows_nobody(monkeypatch):
-    from wikixlm import lifetime
+    from wikixlm import processes
 
-    monkeypatch.delenv(lifetime.FOLLOW, raising=False)
-    monkeypatch.setattr(lifetime, "end_with", lambda parent: pytest.fail(f"tied to {parent}"))
-    lifetime.follow_parent()
+    monkeypatch.delenv(processes.FOLLOW, raising=False)
+    monkeypatch.setattr(processes, "end_with", lambda parent: pytest.fail(f"tied to {parent}"))
+    processes.follow_parent()

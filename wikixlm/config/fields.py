@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from wikixlm import languages
-from wikixlm.packagepath import locate
+from wikixlm.config.package_paths import locate
 
 
 def _language(value: Any) -> Any:

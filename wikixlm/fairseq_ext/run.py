@@ -15,7 +15,8 @@ import sys
 import traceback
 from typing import NoReturn
 
-from wikixlm import console, lifetime
+from wikixlm import console
+from wikixlm import processes
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import compat, interruption, record
 
@@ -38,7 +39,7 @@ def main() -> None:
         sys.exit(f"usage: python -m wikixlm.fairseq_ext.run {{{','.join([*COMMANDS, 'torchrun'])}}} ARGUMENTS…")
     command = sys.argv.pop(1)
     sys.argv[0] = command
-    lifetime.follow_parent()
+    processes.follow_parent()
     if command == "torchrun":
         torchrun()
         return

@@ -9,7 +9,7 @@ from wikixlm.download import resolved
 from wikixlm.download.client import Client, Patience
 from wikixlm.download.fetch import bytes_there
 from wikixlm.errors import UserError
-from wikixlm.packagepath import locate
+from wikixlm.config.package_paths import locate
 from wikixlm.run_record import DUMP, TEXT, WIKIMEDIA
 
 # Soon enough for someone who waits at a terminal.
