@@ -20,8 +20,8 @@ from wikixlm import __version__, console
 from wikixlm.errors import UserError
 
 STAGES = {
-    "dumps": ("wikixlm.download.plan", "what a download would fetch, and which dump each language uses"),
-    "download": ("wikixlm.download.fetch", "download one language's dump: resumable, verified, polite"),
+    "dumps": ("wikixlm.download.list_dumps", "what a download would fetch, and which dump each language uses"),
+    "download": ("wikixlm.download.command", "download one language's dump: resumable, verified, polite"),
     "extract": ("wikixlm.extract", "text of one shard of a Wikipedia dump"),
     "corpus": ("wikixlm.corpus", "one shard of plain-text files, instead of a dump"),
     "tokenize": ("wikixlm.tokenize", "tokenize one shard as transformers' XLMTokenizer does"),

@@ -10,7 +10,7 @@ import pytest
 from downloading import DUMP, QUICK, Download
 from wikimedia_server import WikimediaServer
 
-from wikixlm.download import fetch
+from wikixlm.download import command as fetch
 
 
 @pytest.fixture

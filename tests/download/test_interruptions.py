@@ -12,7 +12,7 @@ import pytest
 from downloading import DUMP, NAME, Download, start
 from wikimedia_server import WikimediaServer, multistream
 
-from wikixlm.download import slots
+from wikixlm.download import connection_slots
 from wikixlm.errors import UserError
 
 PATH = f"/dewiki/20261101/{NAME}"
@@ -93,7 +93,7 @@ def test_six_processes_three_connections(server: WikimediaServer, folder: Path) 
     server.rate = 100_000
     processes = [start(server, folder.parent / lang) for lang in languages]
     assert [process.wait(60) for process in processes] == [0] * len(languages)
-    assert server.most_open == slots.SLOTS and server.refused == 0
+    assert server.most_open == connection_slots.SLOTS and server.refused == 0
 
 
 def test_a_server_that_refuses_a_connection_is_tried_again(server: WikimediaServer, folder: Path) -> None:
@@ -109,30 +109,30 @@ def test_a_server_that_refuses_a_connection_is_tried_again(server: WikimediaServ
 
 def test_a_killed_process_frees_its_slot(tmp_path: Path) -> None:
     host = f"{tmp_path.name}.test:{random.randrange(10**6)}"
-    hold = f"from wikixlm.download.slots import slot\nwith slot({host!r}):\n    print('held', flush=True)\n    input()"
+    hold = f"from wikixlm.download.connection_slots import slot\nwith slot({host!r}):\n    print('held', flush=True)\n    input()"
     holders = [
         subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(slots.SLOTS)
+        for _ in range(connection_slots.SLOTS)
     ]
     for holder in holders:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
-    assert slots._take(host) is None
-    with slots.slot(f"other-{host}"):
+    assert connection_slots._take(host) is None
+    with connection_slots.slot(f"other-{host}"):
         pass
     holders[0].kill()
     holders[0].wait(10)
-    with slots.slot(host):
-        assert slots._take(host) is None
+    with connection_slots.slot(host):
+        assert connection_slots._take(host) is None
     for holder in holders[1:]:
         holder.kill()
         holder.wait(10)
-    for path in slots.folder().glob(f"*{tmp_path.name}*"):
+    for path in connection_slots.folder().glob(f"*{tmp_path.name}*"):
         path.unlink()
 
 
 def test_the_slots_are_the_machines_not_the_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    before = slots.folder()
+    before = connection_slots.folder()
     for name in ("TMPDIR", "XDG_RUNTIME_DIR", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    assert slots.folder() == before
+    assert connection_slots.folder() == before
     assert before.stat().st_mode & 0o1777 == 0o1777, "every user of the machine must be able to use it"

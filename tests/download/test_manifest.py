@@ -14,7 +14,7 @@ import pytest
 from downloading import DUMP, NAME, QUICK, Download, start
 from wikimedia_server import WikimediaServer, drop, multistream
 
-from wikixlm.download import plan
+from wikixlm.download import list_dumps
 from wikixlm.errors import UserError
 
 PARTS = [multistream(60, seed) for seed in range(3)]
@@ -128,8 +128,8 @@ def test_a_full_disk_keeps_what_arrived(server: WikimediaServer, folder: Path) -
 
 def dumps(*arguments: str) -> None:
     parser = argparse.ArgumentParser()
-    plan.add_arguments(parser)
-    plan.main(parser.parse_args(list(arguments)))
+    list_dumps.add_arguments(parser)
+    list_dumps.main(parser.parse_args(list(arguments)))
 
 
 def test_the_plan_is_shown_and_nothing_written(

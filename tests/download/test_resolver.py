@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from wikimedia_server import WikimediaServer, answer, multistream
 
 from wikixlm.download.client import Client, Patience
-from wikixlm.download.resolver import Export, _checksums, _jobs, resolve
+from wikixlm.download.layouts import Export
+from wikixlm.download.layouts import _checksums
+from wikixlm.download.layouts import _jobs
+from wikixlm.download.layouts import resolve
 from wikixlm.errors import UserError
 
 SMALL = [multistream(20, seed) for seed in range(12)]

@@ -9,7 +9,7 @@ import yaml
 from tests.dump_factory import articles, write_multistream
 from wikixlm import cli
 from wikixlm.config import load
-from wikixlm.download.plan import BASE
+from wikixlm.download.list_dumps import BASE
 from wikixlm.errors import UserError
 from wikixlm.plan import calibration, estimate, show, sizes, training
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 import httpx
 
 from wikixlm import __version__
-from wikixlm.download.slots import slot
+from wikixlm.download.connection_slots import slot
 from wikixlm.errors import UserError
 
 REDIRECTS = 5

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm.download.partial import Record
-from wikixlm.download.resolver import DumpFile, Export
+from wikixlm.download.layouts import DumpFile
+from wikixlm.download.layouts import Export
 from wikixlm.files import write_json
 from wikixlm.languages import Wiki
 

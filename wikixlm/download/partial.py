@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wikixlm import console
-from wikixlm.download.resolver import DumpFile
+from wikixlm.download.layouts import DumpFile
 from wikixlm.errors import UserError
 from wikixlm.files import write_json
 

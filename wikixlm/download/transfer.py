@@ -11,7 +11,7 @@ from wikixlm import console
 from wikixlm.download.client import Break, Client, NotThere, Patience, Refused
 from wikixlm.download.partial import Partial, Record
 from wikixlm.download.progress import Progress
-from wikixlm.download.resolver import DumpFile
+from wikixlm.download.layouts import DumpFile
 from wikixlm.errors import UserError
 
 # How files begin, by the end of their names.

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from wikixlm import languages
 from wikixlm.config import Config
-from wikixlm.download import resolved
+from wikixlm.download import pinned
 from wikixlm.download.client import Client, Patience
-from wikixlm.download.fetch import bytes_there
+from wikixlm.download.command import bytes_there
 from wikixlm.errors import UserError
 from wikixlm.config.package_paths import locate
 from wikixlm.run_record import DUMP, TEXT, WIKIMEDIA
@@ -70,7 +70,7 @@ def _resolved(client: Client, cfg: Config, directory: Path, language: str) -> So
     folder = directory / "dumps" / language
     dumps = cfg.dumps
     root = dumps.mirrors[0].rstrip("/")
-    export = resolved.settle(client, root, languages.wiki(language), dumps.date, dumps.layout, folder / "resolved.yaml")
+    export = pinned.settle(client, root, languages.wiki(language), dumps.date, dumps.layout, folder / "resolved.yaml")
     size = sum(file.size for file in export.files)
     there = sum(min(bytes_there(folder, file.name), file.size) for file in export.files)
     return Source(language, WIKIMEDIA, size, size - there, f"{export.layout} {export.date}")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from wikixlm import languages
 from wikixlm.download import progress as download_progress
-from wikixlm.download import resolved
-from wikixlm.download.fetch import bytes_there
+from wikixlm.download import pinned
+from wikixlm.download.command import bytes_there
 from wikixlm.errors import UserError
 from wikixlm.progress import METRICS, duration, read_metrics
 from wikixlm.status.collect import tail
@@ -20,7 +20,7 @@ def download(directory: Path, language: str) -> str:
     """How much of a dump is there, with rate and time left where its log tells; empty if no dump is chosen yet."""
     folder = directory / "dumps" / language
     try:
-        export = resolved.read(folder / "resolved.yaml", languages.wiki(language))
+        export = pinned.read(folder / "resolved.yaml", languages.wiki(language))
     except UserError:
         return ""
     if export is None:

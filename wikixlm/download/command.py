@@ -15,10 +15,14 @@ import shutil
 from pathlib import Path
 
 from wikixlm import languages
-from wikixlm.download import manifest, resolved, transfer
+from wikixlm.download import manifest
+from wikixlm.download import pinned
+from wikixlm.download import transfer
 from wikixlm.download.client import Client, Patience
 from wikixlm.download.partial import Record
-from wikixlm.download.resolver import LAYOUT_CHOICES, Export, runs
+from wikixlm.download.layouts import LAYOUT_CHOICES
+from wikixlm.download.layouts import Export
+from wikixlm.download.layouts import runs
 from wikixlm.errors import UserError
 from wikixlm.languages import Wiki
 
@@ -93,19 +97,19 @@ def main(args: argparse.Namespace) -> None:
 def _download(client: Client, wiki: Wiki, mirrors: list[str], args: argparse.Namespace) -> tuple[Export, list[Record]]:
     folder = args.output.parent
     record = folder / "resolved.yaml"
-    export = resolved.settle(client, mirrors[0], wiki, args.date, args.layout, record)
-    resolved.write(record, wiki, export)
+    export = pinned.settle(client, mirrors[0], wiki, args.date, args.layout, record)
+    pinned.write(record, wiki, export)
     size = describe_size(sum(file.size for file in export.files))
     logging.info("%s: %s of %s, %d files, %s", args.language, export.layout, export.date, len(export.files), size)
     try:
         return export, _files(client, export, mirrors, folder)
     except transfer.OtherContent as failure:
         # Wikimedia sometimes repeats a job of a run: then its files and the hashes it publishes change together.
-        fresh = resolved.refresh(client, mirrors[0], export)
+        fresh = pinned.refresh(client, mirrors[0], export)
         if fresh == export:
             raise
         logging.warning("%s. The server now publishes other sizes or hashes: taking those", failure)
-        resolved.write(record, wiki, fresh)
+        pinned.write(record, wiki, fresh)
         return fresh, _files(client, fresh, mirrors, folder)
     except transfer.Gone as failure:
         raise UserError(

@@ -18,17 +18,15 @@ import yaml
 
 from wikixlm import languages
 from wikixlm.config import load, merge
-from wikixlm.download import resolved
+from wikixlm.download import pinned
 from wikixlm.download.client import Client
-from wikixlm.download.fetch import (
-    add_patience_arguments,
-    add_server_arguments,
-    bytes_there,
-    client_of,
-    date_option,
-    describe_size,
-)
-from wikixlm.download.resolver import LAYOUT_CHOICES
+from wikixlm.download.command import add_patience_arguments
+from wikixlm.download.command import add_server_arguments
+from wikixlm.download.command import bytes_there
+from wikixlm.download.command import client_of
+from wikixlm.download.command import date_option
+from wikixlm.download.command import describe_size
+from wikixlm.download.layouts import LAYOUT_CHOICES
 from wikixlm.errors import UserError
 
 BASE = Path(__file__).parents[2] / "config.yaml"
@@ -71,8 +69,8 @@ def main(args: argparse.Namespace) -> None:
     if args.action == "resolve":
         wiki = languages.wiki(args.language)
         with client_of(args.contact, args) as client:
-            export = resolved.settle(client, args.mirrors[0].rstrip("/"), wiki, args.date, args.layout, args.output)
-        resolved.write(args.output, wiki, export)
+            export = pinned.settle(client, args.mirrors[0].rstrip("/"), wiki, args.date, args.layout, args.output)
+        pinned.write(args.output, wiki, export)
         return
     sources = _sources(args)
     with client_of(sources.contact, args) as client:
@@ -90,7 +88,7 @@ def plan(client: Client, sources: Sources, folder: Path) -> str:
     for code in sources.languages:
         record = folder / code / "resolved.yaml"
         wiki = languages.wiki(code)
-        export = resolved.settle(client, sources.mirrors[0], wiki, sources.date, sources.layout, record)
+        export = pinned.settle(client, sources.mirrors[0], wiki, sources.date, sources.layout, record)
         for file in export.files:
             here = min(bytes_there(folder / code, file.name), file.size)
             total, there = total + file.size, there + here
