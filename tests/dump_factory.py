@@ -7,8 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from wikixlm.dump_reader import Page, Reader
-from wikixlm.shards import shard_parts
+from wikixlm.extract.dump_reader import Page
+from wikixlm.extract.dump_reader import Reader
+from wikixlm.extract.shards import shard_parts
 
 NAMESPACES = {0: "", 1: "Talk", 4: "Wikipedia", 6: "File", 10: "Template", 14: "Category", 828: "Module"}
 FOOTER = "</mediawiki>\n"

@@ -10,7 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from wikixlm import corpus, extract, tokenize
+from wikixlm.extract import plain_text
+from wikixlm.extract import extract
+from wikixlm import tokenize
 from wikixlm.evaluation import figures as evaluation
 from wikixlm.files import write_json
 from wikixlm.vocabulary import write_symbols
@@ -50,7 +52,7 @@ def make_text(directory: Path) -> None:
     )  # fmt: skip
     _write(
         counts / "extract" / "ka" / "00000-of-00001.json",
-        corpus.Counts("ka", "00000-of-00001", ["ka.txt"], lines_in=8, empty=2, documents=6, lines=6),
+        plain_text.Counts("ka", "00000-of-00001", ["ka.txt"], lines_in=8, empty=2, documents=6, lines=6),
     )
     log = directory / "logs" / "extract" / "de" / "00000-of-00001.log"
     log.parent.mkdir(parents=True)

@@ -22,8 +22,8 @@ from wikixlm.errors import UserError
 STAGES = {
     "dumps": ("wikixlm.download.list_dumps", "what a download would fetch, and which dump each language uses"),
     "download": ("wikixlm.download.command", "download one language's dump: resumable, verified, polite"),
-    "extract": ("wikixlm.extract", "text of one shard of a Wikipedia dump"),
-    "corpus": ("wikixlm.corpus", "one shard of plain-text files, instead of a dump"),
+    "extract": ("wikixlm.extract.extract", "text of one shard of a Wikipedia dump"),
+    "corpus": ("wikixlm.extract.plain_text", "one shard of plain-text files, instead of a dump"),
     "tokenize": ("wikixlm.tokenize", "tokenize one shard as transformers' XLMTokenizer does"),
     "split": ("wikixlm.split", "choose a language's test and valid articles"),
     "learn-bpe": ("wikixlm.learn_bpe", "learn joint BPE codes from a sample of all languages"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from wikixlm.cli import main
-from wikixlm.corpus import line_id
+from wikixlm.extract.plain_text import line_id
 from wikixlm.documents import Document, read_documents
 
 

@@ -16,9 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import dump_factory as factory
 from dump_factory import P
 
-from wikixlm.dump_reader import Page, Reader
+from wikixlm.extract.dump_reader import Page
+from wikixlm.extract.dump_reader import Reader
 from wikixlm.errors import UserError
-from wikixlm.shards import shard_parts
+from wikixlm.extract.shards import shard_parts
 
 
 def read_shard(paths: list[Path], shard: int, shards: int) -> list[Page]:

@@ -18,9 +18,9 @@ from dump_factory import P
 
 from wikixlm.cli import main
 from wikixlm.documents import Document, read_documents
-from wikixlm.dump_reader import Page
+from wikixlm.extract.dump_reader import Page
 from wikixlm.errors import UserError
-from wikixlm.wikiextractor import extract_texts
+from wikixlm.extract.wikiextractor_process import extract_texts
 
 MINIDUMPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "minidumps"  # more languages, where it is there
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import dump_factory as factory
 
-from wikixlm.dump_reader import Page
-from wikixlm.wikiextractor import extract_texts
-from wikixlm.wikitext import Wikitext
+from wikixlm.extract.dump_reader import Page
+from wikixlm.extract.wikiextractor_process import extract_texts
+from wikixlm.extract.wikitext import Wikitext
 
 CONVERT_CALL = re.compile(r"(\{\{(?:convert|cvt)\|[^{}]*\}\})", re.IGNORECASE)
 MINIDUMPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "minidumps"

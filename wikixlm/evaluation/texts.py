@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm import corpus
+from wikixlm.extract import plain_text
 from wikixlm.bpe import JOINT, SPECIALS, Merge, Segmenter
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.blocks import Blocks
 from wikixlm.fairseq_ext.randomness import Integers
-from wikixlm.shards import shard_parts
+from wikixlm.extract.shards import shard_parts
 from wikixlm.text import LineTokenizer
 
 _CHUNK = 1 << 20
@@ -44,10 +44,10 @@ def binarize_raw(
     """
     ids = {symbol: number for number, symbol in enumerate(dictionary)}
     segmenter = Segmenter(merges)
-    counts = corpus.Counts("", "", [str(source)])
+    counts = plain_text.Counts("", "", [str(source)])
     lines = unknown = total = 0
     with open(target.with_name(f"{target.name}.bin"), "wb") as stream:
-        for document in corpus.documents(shard_parts([source], 0, 1), counts):
+        for document in plain_text.documents(shard_parts([source], 0, 1), counts):
             tokens = tokenizer.tokenize(document.lines[0])
             if not tokens:
                 continue

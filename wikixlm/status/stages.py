@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wikixlm import run_record
 from wikixlm.run_record import Record
-from wikixlm.shards import shard_name
+from wikixlm.extract.shards import shard_name
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from wikixlm import console, languages
-from wikixlm.streams import kind_of, read_streams
+from wikixlm.extract.compression import kind_of
+from wikixlm.extract.compression import read_streams
 
 LONGEST_SITEINFO = 1 << 16
 DBNAME = re.compile(r"<dbname>\s*([^<\s]+)\s*</dbname>")

@@ -2,7 +2,7 @@
 
 import re
 
-from wikixlm.inline_templates import InlineTemplates
+from wikixlm.extract.inline_templates import InlineTemplates
 
 _CODE_TAG = re.compile(r"</?code\b[^<>]*>", re.IGNORECASE)
 # A formula without commands, scripts or braces is its own text.

@@ -27,7 +27,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from wikixlm import processes
-from wikixlm.dump_reader import Page
+from wikixlm.extract.dump_reader import Page
 from wikixlm.errors import UserError
 
 VERSION = "3.1.0"
