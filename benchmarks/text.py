@@ -279,7 +279,8 @@ def moses_scripts() -> Path | None:
 def step(what: str) -> Callable[[str], str]:
     """What is done to a line."""
     if what == "moses":
-        from wikixlm.text.moses import Normalizer, Tokenizer
+        from wikixlm.tokenize.moses import Normalizer
+        from wikixlm.tokenize.moses import Tokenizer
 
         normalize, tokenize = Normalizer("en"), Tokenizer("en")
         return lambda line: " ".join(tokenize(normalize(line)))
@@ -289,7 +290,7 @@ def step(what: str) -> Callable[[str], str]:
         normalizer, tokenizer = MosesPunctNormalizer(lang="en"), MosesTokenizer(lang="en")
         return lambda line: " ".join(tokenizer.tokenize(normalizer.normalize(line), escape=False))
     if what == "lower":
-        from wikixlm.text.characters import lowercase_and_remove_accents
+        from wikixlm.tokenize.characters import lowercase_and_remove_accents
 
         return lambda line: " ".join(lowercase_and_remove_accents(line.split(" ")))
     if what == "transformers":

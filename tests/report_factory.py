@@ -12,7 +12,7 @@ from typing import Any
 
 from wikixlm.extract import plain_text
 from wikixlm.extract import extract
-from wikixlm import tokenize
+from wikixlm.tokenize import tokenize
 from wikixlm.evaluation import figures as evaluation
 from wikixlm.files import write_json
 from wikixlm.vocabulary import write_symbols

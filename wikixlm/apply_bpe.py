@@ -16,7 +16,8 @@ from wikixlm.bpe import Segmenter, SplitStatistics, read_codes
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_binary, open_text, write_json
 from wikixlm.segmentation import with_shares
-from wikixlm.split import load_held_out, train_lines
+from wikixlm.tokenize.split import load_held_out
+from wikixlm.tokenize.split import train_lines
 from wikixlm.vocabulary import write_symbols
 
 _BATCH = 2000  # lines written at a time

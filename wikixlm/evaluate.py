@@ -44,7 +44,7 @@ from wikixlm.errors import UserError
 from wikixlm.evaluation import figures, models, pseudo, steps, texts
 from wikixlm.evaluation.figures import Row
 from wikixlm.fairseq_ext.blocks import prefix
-from wikixlm.text.segmenters import JAPANESE
+from wikixlm.tokenize.word_segmenters import JAPANESE
 
 # The split of a raw text file, in the table.
 TEXT = "text"

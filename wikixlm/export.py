@@ -17,7 +17,7 @@ from wikixlm import checkpoints, hf
 from wikixlm.bpe import SPECIALS, Merge, read_codes
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json
-from wikixlm.text.segmenters import JAPANESE
+from wikixlm.tokenize.word_segmenters import JAPANESE
 from wikixlm.vocabulary import read_symbols
 
 FILES = (

@@ -26,7 +26,8 @@ from wikixlm.bpe import END, JOINT, RESERVED, Merge, Segmenter, read_codes, writ
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, read_json, work_folder, write_json
 from wikixlm.sampling import LineSampler, quotas
-from wikixlm.split import load_held_out, train_lines
+from wikixlm.tokenize.split import load_held_out
+from wikixlm.tokenize.split import train_lines
 
 MIN_FREQUENCY = 2  # a pair seen once is no regularity (subword-nmt's default as well)
 _BATCH = 1000  # lines handed to the trainer at a time

@@ -20,7 +20,8 @@ from wikixlm.bpe import SPECIALS, Segmenter, read_codes
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import compat
 from wikixlm.hf import tokenization_wikixlm
-from wikixlm.text import LineTokenizer, segmenters
+from wikixlm.tokenize.line_tokenizer import LineTokenizer
+from wikixlm.tokenize import word_segmenters
 
 PAD, EOS, UNK, MASK = (SPECIALS.index(symbol) for symbol in ("<pad>", "</s>", "<unk>", "<mask>"))
 
@@ -210,7 +211,7 @@ def test_a_missing_segmenter_is_named(run, monkeypatch, language, package):
 
 
 def test_kytea_is_looked_for_where_the_stages_look(run, monkeypatch):
-    assert tokenization_wikixlm.KYTEA_MODELS == segmenters.KYTEA_MODELS
+    assert tokenization_wikixlm.KYTEA_MODELS == word_segmenters.KYTEA_MODELS
     monkeypatch.setattr(tokenization_wikixlm, "KYTEA_MODELS", ("/nowhere/model.bin",))
     with pytest.raises(ImportError, match=r"needs KyTea's model, which is not at /nowhere"):
         tokenization_wikixlm.WikixlmTokenizer.from_pretrained(run.export, lang="ja", japanese_segmenter="kytea")

@@ -182,7 +182,7 @@ def _(user, monkeypatch):
 
 @mistake("Japanese without KyTea's model")
 def _(user, monkeypatch):
-    monkeypatch.setattr("wikixlm.text.segmenters.KYTEA_MODELS", ("/nowhere/model.bin",))
+    monkeypatch.setattr("wikixlm.tokenize.word_segmenters.KYTEA_MODELS", ("/nowhere/model.bin",))
     return user.configures(languages=["ja"])
 
 

@@ -13,12 +13,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wikixlm import evaluate, export, tokenize, train
+from wikixlm import evaluate
+from wikixlm import export
+from wikixlm.tokenize import tokenize
+from wikixlm import train
 from wikixlm.bpe import SPECIALS, Segmenter, read_codes
 from wikixlm.documents import Document
 from wikixlm.errors import UserError
 from wikixlm.evaluation import texts
-from wikixlm.text import LineTokenizer
+from wikixlm.tokenize.line_tokenizer import LineTokenizer
 from wikixlm.vocabulary import write_symbols
 
 LANGUAGES = ["en", "fr"]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sample_text import TEXTS
 from transformers.models.xlm import tokenization_xlm
 
-from wikixlm.text import characters, moses
+from wikixlm.tokenize import characters
+from wikixlm.tokenize import moses
 
 LANGUAGES = ["en", "fr", "it", "de", "cs", "bg", "ko", "yue", "nosuchlanguage"]
 

@@ -16,7 +16,10 @@ from wikixlm.cli import build_parser
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, write_json
-from wikixlm.split import choose, line_hash, load_held_out, train_lines
+from wikixlm.tokenize.split import choose
+from wikixlm.tokenize.split import line_hash
+from wikixlm.tokenize.split import load_held_out
+from wikixlm.tokenize.split import train_lines
 
 BOT_LINES = [
     f"this village number {n} is a village in the district of the same name , and it is small ." for n in "123"

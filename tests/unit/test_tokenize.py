@@ -14,7 +14,10 @@ from wikixlm.cli import build_parser
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
-from wikixlm.text import LineTokenizer, characters, moses, segmenters
+from wikixlm.tokenize.line_tokenizer import LineTokenizer
+from wikixlm.tokenize import characters
+from wikixlm.tokenize import moses
+from wikixlm.tokenize import word_segmenters
 
 MOSES = ["en", "de", "fr", "it", "ro", "ko", "ru", "yue", "simple"]
 SAMPLES = ["en", "bg", "de", "fr", "ar", "hi", "th", "zh", "ja", "el", "he", "ko", "ru", "ro", "it", "yue", "simple"]
@@ -228,7 +231,7 @@ def test_missing_kytea_model(monkeypatch, tmp_path):
     (tmp_path / "a b/model.bin").touch()
     with pytest.raises(UserError, match="has a space"):
         LineTokenizer("ja", kytea_model=tmp_path / "a b/model.bin")
-    monkeypatch.setattr(segmenters, "KYTEA_MODELS", ["~/local/model.bin"])
+    monkeypatch.setattr(word_segmenters, "KYTEA_MODELS", ["~/local/model.bin"])
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UserError, match=f"not at {tmp_path}/local/model.bin"):
         LineTokenizer("ja")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from wikixlm import console
 from wikixlm.config.model import Config
 from wikixlm.errors import UserError
-from wikixlm.text import segmenters
+from wikixlm.tokenize import word_segmenters
 
 # What the stages import that Snakemake does not bring along.
 STAGES_NEED = ("fairseq", "sacremoses", "tokenizers", "torch", "wikiextractor", "zstandard")
@@ -60,7 +60,7 @@ def load_or_exit(base: Path, overlay: Mapping[str, Any], stages_run_here: bool) 
         if stages_run_here:
             _check_packages()
             for lang in cfg.languages:
-                segmenters.check(lang, cfg.tokenize.japanese)
+                word_segmenters.check(lang, cfg.tokenize.japanese)
         return cfg
     except ConfigError as failure:
         for problem in failure.problems:

@@ -8,7 +8,7 @@ from typing import Any
 from wikixlm.bpe import Merge, read_codes, text_lines
 from wikixlm.errors import UserError
 from wikixlm.files import read_json
-from wikixlm.text import LineTokenizer
+from wikixlm.tokenize.line_tokenizer import LineTokenizer
 
 
 @dataclass(frozen=True)

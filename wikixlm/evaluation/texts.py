@@ -15,7 +15,7 @@ from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.blocks import Blocks
 from wikixlm.fairseq_ext.randomness import Integers
 from wikixlm.extract.shards import shard_parts
-from wikixlm.text import LineTokenizer
+from wikixlm.tokenize.line_tokenizer import LineTokenizer
 
 _CHUNK = 1 << 20
 _EOS = SPECIALS.index("</s>")

@@ -19,7 +19,7 @@ from typing import Any
 
 from wikixlm import console
 from wikixlm.extract import dump_origin
-from wikixlm.arrival import SKIPPED_SHARE
+from wikixlm.tokenize.count_checks import SKIPPED_SHARE
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.extract.dump_reader import Page
 from wikixlm.extract.dump_reader import Reader

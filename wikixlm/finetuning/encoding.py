@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from wikixlm import console, hf
 from wikixlm.finetuning.examples import Example
-from wikixlm.text.characters import lowercase_and_remove_accents
+from wikixlm.tokenize.characters import lowercase_and_remove_accents
 
 
 class Encoded:

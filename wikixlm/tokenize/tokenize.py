@@ -13,8 +13,8 @@ from pathlib import Path
 
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.files import atomic_text, write_json
-from wikixlm.text import LineTokenizer
-from wikixlm.text.segmenters import JAPANESE
+from wikixlm.tokenize.line_tokenizer import LineTokenizer
+from wikixlm.tokenize.word_segmenters import JAPANESE
 
 
 @dataclasses.dataclass

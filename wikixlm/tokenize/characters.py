@@ -8,7 +8,7 @@ import unicodedata
 
 from sacremoses import MosesPunctNormalizer
 
-from wikixlm.text.moses import Substitutions
+from wikixlm.tokenize.moses import Substitutions
 
 replace_unicode_punctuation = Substitutions(MosesPunctNormalizer.REPLACE_UNICODE_PUNCTUATION)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from wikixlm import arrival
+from wikixlm.tokenize import count_checks
 from wikixlm.documents import Document, read_documents
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, read_json, write_json
@@ -204,7 +204,7 @@ def split(args: argparse.Namespace) -> None:
     _check_shards(args.tokenized)
     total = _Tally()
     test = choose(total.watch(_documents(args.tokenized)), args.test, args.language, args.seed)
-    arrival.check(args.language, total.documents, total.lines, args.extract_counts, args.tokenize_counts)
+    count_checks.check(args.language, total.documents, total.lines, args.extract_counts, args.tokenize_counts)
     valid = choose(_documents(args.tokenized), args.valid, args.language, args.seed, without=held_out_of(test))
     held_out = held_out_of([*test, *valid])
     train = [count_train(shard, held_out) for shard in args.tokenized]

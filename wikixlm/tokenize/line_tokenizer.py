@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wikixlm.errors import UserError
-from wikixlm.text import segmenters
-from wikixlm.text.characters import (
-    lowercase_and_remove_accents,
-    normalise_romanian,
-    remove_non_printing,
-    replace_unicode_punctuation,
-)
-from wikixlm.text.moses import Normalizer, Tokenizer
+from wikixlm.tokenize import word_segmenters
+from wikixlm.tokenize.characters import lowercase_and_remove_accents
+from wikixlm.tokenize.characters import normalise_romanian
+from wikixlm.tokenize.characters import remove_non_printing
+from wikixlm.tokenize.characters import replace_unicode_punctuation
+from wikixlm.tokenize.moses import Normalizer
+from wikixlm.tokenize.moses import Tokenizer
 
 
 class LineTokenizer:
@@ -44,14 +43,14 @@ class LineTokenizer:
 
     def _word_tokenizer(self, language: str, japanese: str, kytea_model: Path | None) -> Callable[[str], list[str]]:
         if language == "zh":
-            cut = segmenters.chinese()
+            cut = word_segmenters.chinese()
             return lambda text: self._clean(" ".join(cut(text))).split()
         if language == "th":
-            return self._segmented(segmenters.thai())
+            return self._segmented(word_segmenters.thai())
         if language == "ja" and japanese != "moses":
-            if japanese not in segmenters.JAPANESE:
-                raise UserError(f"tokenize.japanese: {japanese}; accepted: {', '.join(segmenters.JAPANESE)}")
-            return self._segmented(segmenters.kytea(kytea_model) if japanese == "kytea" else segmenters.fugashi())
+            if japanese not in word_segmenters.JAPANESE:
+                raise UserError(f"tokenize.japanese: {japanese}; accepted: {', '.join(word_segmenters.JAPANESE)}")
+            return self._segmented(word_segmenters.kytea(kytea_model) if japanese == "kytea" else word_segmenters.fugashi())
         tokenize = Tokenizer(language)
         if language == "ro":
             return lambda text: tokenize(normalise_romanian(self._clean(text)))
@@ -60,7 +59,7 @@ class LineTokenizer:
     def _clean(self, text: str) -> str:
         return remove_non_printing(self._normalize(replace_unicode_punctuation(text)))
 
-    def _segmented(self, segment: segmenters.Segmenter) -> Callable[[str], list[str]]:
+    def _segmented(self, segment: word_segmenters.Segmenter) -> Callable[[str], list[str]]:
         # A segmenter may give white space as a word or within one. It can't be part of a symbol: fairseq reads text
         # by splitting it at white space.
         return lambda text: [token for word in segment(self._clean(text)) for token in word.split()]
