@@ -10,12 +10,13 @@ from pathlib import Path
 import fairseq_factory as factory
 from unit.sample_text import SENTENCES, raw_lines
 
-from wikixlm.bpe import write_codes
+from wikixlm.bpe.encoder import write_codes
 from wikixlm.cli import main
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.fairseq_ext import compat
 from wikixlm.files import atomic_text
-from wikixlm.learn_bpe import Sample, learn
+from wikixlm.bpe.learn import Sample
+from wikixlm.bpe.learn import learn
 
 # The sentences are ours; English and Bulgarian have real pages beside them.
 TEXTS = {

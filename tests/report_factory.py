@@ -15,7 +15,7 @@ from wikixlm.extract import extract
 from wikixlm.tokenize import tokenize
 from wikixlm.evaluation import figures as evaluation
 from wikixlm.files import write_json
-from wikixlm.vocabulary import write_symbols
+from wikixlm.bpe.vocabulary import write_symbols
 
 SHARDS = {"en": 2, "de": 1, "ka": 1}
 CONFIGURATION: dict[str, Any] = {

@@ -17,10 +17,10 @@ import numpy as np
 
 from wikixlm import console
 from wikixlm import processes
-from wikixlm.bpe import SPECIALS
+from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, open_binary, work_folder, write_json
-from wikixlm.vocabulary import read_symbols
+from wikixlm.bpe.vocabulary import read_symbols
 
 SPLITS = ("train", "valid", "test")
 UNKNOWN_WARNING = 0.01

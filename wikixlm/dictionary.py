@@ -6,7 +6,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from wikixlm.bpe import text_lines
+from wikixlm.bpe.encoder import text_lines
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, sha256
 

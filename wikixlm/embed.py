@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from wikixlm import console, device
-from wikixlm.bpe import text_lines
+from wikixlm.bpe.encoder import text_lines
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
 from wikixlm.hf.encoder import SentenceEncoder

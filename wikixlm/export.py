@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import checkpoints, hf
-from wikixlm.bpe import SPECIALS, Merge, read_codes
+from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.encoder import read_codes
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json
 from wikixlm.tokenize.word_segmenters import JAPANESE
-from wikixlm.vocabulary import read_symbols
+from wikixlm.bpe.vocabulary import read_symbols
 
 FILES = (
     *("config.json", "model.safetensors", "vocab.json", "merges.txt", "tokenizer_config.json", "README.md"),

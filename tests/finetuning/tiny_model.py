@@ -6,7 +6,10 @@ from typing import Any
 
 import xnli_factory as factory
 
-from wikixlm.bpe import END, JOINT, SPECIALS, Merge
+from wikixlm.bpe.encoder import END
+from wikixlm.bpe.encoder import JOINT
+from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.encoder import Merge
 from wikixlm.finetuning import finetune
 from wikixlm.finetuning.scores import Score, read_table
 from wikixlm.hf import vocabulary

@@ -16,7 +16,9 @@ from transformers import AutoTokenizer, DataCollatorForLanguageModeling, DataCol
 from unit.sample_text import TEXTS, raw_lines
 
 from wikixlm import hf
-from wikixlm.bpe import SPECIALS, Segmenter, read_codes
+from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.encoder import read_codes
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import compat
 from wikixlm.hf import tokenization_wikixlm

@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, XLMToke
 from unit.ext_data import load_recipe
 
 from wikixlm import checkpoints, hf
-from wikixlm.bpe import SPECIALS
+from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.cli import main
 from wikixlm.errors import UserError
 from wikixlm.export import FILES, obstacle

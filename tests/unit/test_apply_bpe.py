@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from wikixlm.bpe import Merge, write_codes
+from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.encoder import write_codes
 from wikixlm.cli import main
 from wikixlm.documents import Document, write_document
 from wikixlm.files import atomic_text, open_text, write_json

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from wikixlm.bpe import SPECIALS
+from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.cli import main
 from wikixlm.fairseq_ext import compat
-from wikixlm.vocabulary import read_symbols
+from wikixlm.bpe.vocabulary import read_symbols
 
 FINAL = {"dict.en.txt"} | {f"{split}.en.{suffix}" for split in ("train", "valid", "test") for suffix in ("bin", "idx")}
 

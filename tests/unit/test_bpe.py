@@ -11,10 +11,19 @@ from hypothesis import strategies as st
 from subword_nmt.apply_bpe import BPE
 from transformers import XLMTokenizer
 
-from wikixlm.bpe import END, JOINT, SPECIALS, Merge, Segmenter, read_codes, write_codes
+from wikixlm.bpe.encoder import END
+from wikixlm.bpe.encoder import JOINT
+from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.encoder import read_codes
+from wikixlm.bpe.encoder import write_codes
 from wikixlm.errors import UserError
-from wikixlm.learn_bpe import Sample, _learnable, count_merges, learn
-from wikixlm.vocabulary import ordered
+from wikixlm.bpe.learn import Sample
+from wikixlm.bpe.learn import _learnable
+from wikixlm.bpe.learn import count_merges
+from wikixlm.bpe.learn import learn
+from wikixlm.bpe.vocabulary import ordered
 
 WORDS = "low lower lowest new newer newest wide wider widest лес леса лесов 中文 中国 का की के สวัส สวัส ааааа аааа"
 

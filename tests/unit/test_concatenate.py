@@ -7,8 +7,9 @@ import pytest
 
 from wikixlm.cli import main
 from wikixlm.files import atomic_text, write_json
-from wikixlm.segmentation import COUNTED
-from wikixlm.vocabulary import read_symbols, write_symbols
+from wikixlm.bpe.statistics import COUNTED
+from wikixlm.bpe.vocabulary import read_symbols
+from wikixlm.bpe.vocabulary import write_symbols
 
 SHARDS = ["a b\u2028c\n\nd\n", "", "e\x85f\rg\n"]
 

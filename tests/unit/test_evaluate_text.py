@@ -17,12 +17,14 @@ from wikixlm import evaluate
 from wikixlm import export
 from wikixlm.tokenize import tokenize
 from wikixlm import train
-from wikixlm.bpe import SPECIALS, Segmenter, read_codes
+from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.encoder import read_codes
 from wikixlm.documents import Document
 from wikixlm.errors import UserError
 from wikixlm.evaluation import texts
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
-from wikixlm.vocabulary import write_symbols
+from wikixlm.bpe.vocabulary import write_symbols
 
 LANGUAGES = ["en", "fr"]
 SEED = 5

@@ -7,7 +7,7 @@ import pytest
 import torch
 from ext_data import load_recipe, write_dictionary
 
-from wikixlm.bpe import SPECIALS
+from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.batches import _columns
 from wikixlm.fairseq_ext.init_from import Names, extend, load_model, names_of, prepare

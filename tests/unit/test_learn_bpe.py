@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from wikixlm.bpe import read_codes
+from wikixlm.bpe.encoder import read_codes
 from wikixlm.cli import main
 from wikixlm.documents import Document, write_document
 from wikixlm.files import atomic_text, write_json

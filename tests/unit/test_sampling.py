@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wikixlm.sampling import LineSampler, probabilities, quotas
+from wikixlm.bpe.sampling import LineSampler
+from wikixlm.bpe.sampling import probabilities
+from wikixlm.bpe.sampling import quotas
 
 SIZES = st.dictionaries(st.text("abcdef", min_size=1), st.integers(0, 10**9), min_size=1)
 

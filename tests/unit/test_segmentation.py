@@ -4,7 +4,8 @@ import csv
 
 import pytest
 
-from wikixlm.bpe import Merge, write_codes
+from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.encoder import write_codes
 from wikixlm.cli import main
 from wikixlm.documents import Document, write_document
 from wikixlm.files import atomic_text

@@ -9,7 +9,9 @@ from wikixlm.cli import main
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import compat
 from wikixlm.files import open_text
-from wikixlm.vocabulary import merge_symbols, read_symbols, write_symbols
+from wikixlm.bpe.vocabulary import merge_symbols
+from wikixlm.bpe.vocabulary import read_symbols
+from wikixlm.bpe.vocabulary import write_symbols
 
 
 @pytest.fixture(scope="module")

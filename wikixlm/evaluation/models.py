@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wikixlm import checkpoints, hf
-from wikixlm.bpe import SPECIALS
+from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import USER_DIR, compat
 from wikixlm.fairseq_ext.batches import Batch, Symbols

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import console
-from wikixlm.bpe import SPECIALS
+from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.evaluation.figures import bits_per_character, perplexity
 from wikixlm.evaluation.models import SYMBOLS, Model
 from wikixlm.evaluation.texts import Size

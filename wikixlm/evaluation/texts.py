@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm.extract import plain_text
-from wikixlm.bpe import JOINT, SPECIALS, Merge, Segmenter
+from wikixlm.bpe.encoder import JOINT
+from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.encoder import Segmenter
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.blocks import Blocks
 from wikixlm.fairseq_ext.randomness import Integers

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from wikixlm import hf
-from wikixlm.bpe import SPECIALS
+from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape
 

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import hf
-from wikixlm.bpe import END, JOINT, SPECIALS, Merge
+from wikixlm.bpe.encoder import END
+from wikixlm.bpe.encoder import JOINT
+from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.encoder import Merge
 from wikixlm.errors import UserError
 
 

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wikixlm.bpe import Segmenter, SplitStatistics, read_codes
+from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.encoder import SplitStatistics
+from wikixlm.bpe.encoder import read_codes
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_binary, open_text, write_json
-from wikixlm.segmentation import with_shares
+from wikixlm.bpe.statistics import with_shares
 from wikixlm.tokenize.split import load_held_out
 from wikixlm.tokenize.split import train_lines
-from wikixlm.vocabulary import write_symbols
+from wikixlm.bpe.vocabulary import write_symbols
 
 _BATCH = 2000  # lines written at a time
 

@@ -22,10 +22,17 @@ from tokenizers import Tokenizer, pre_tokenizers, trainers
 from tokenizers.models import BPE
 
 from wikixlm import console
-from wikixlm.bpe import END, JOINT, RESERVED, Merge, Segmenter, read_codes, write_codes
+from wikixlm.bpe.encoder import END
+from wikixlm.bpe.encoder import JOINT
+from wikixlm.bpe.encoder import RESERVED
+from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.encoder import read_codes
+from wikixlm.bpe.encoder import write_codes
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, read_json, work_folder, write_json
-from wikixlm.sampling import LineSampler, quotas
+from wikixlm.bpe.sampling import LineSampler
+from wikixlm.bpe.sampling import quotas
 from wikixlm.tokenize.split import load_held_out
 from wikixlm.tokenize.split import train_lines
 

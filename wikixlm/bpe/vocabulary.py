@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from wikixlm.bpe import SPECIALS, text_lines
+from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.encoder import text_lines
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, atomic_text, write_json
 
