@@ -7,7 +7,7 @@ them, in turn. The held-out text is in the first. A small language need not be i
 import argparse
 from pathlib import Path
 
-from wikixlm import dictionary
+from wikixlm.binarize import dictionary
 from wikixlm.errors import UserError
 
 

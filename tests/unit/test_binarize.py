@@ -56,7 +56,7 @@ def failing(capfd, work, *arguments):
 @pytest.mark.parametrize("implementation", ["mmap", "lazy"])
 def test_fairseq_reads_the_ids_of_the_vocabulary_back(work, implementation, monkeypatch):
     write_text(work, "train", 6000)
-    monkeypatch.setattr("wikixlm.binarize._BYTES_PER_WORKER", 100_000)  # enough text for three workers
+    monkeypatch.setattr("wikixlm.binarize.binarize._BYTES_PER_WORKER", 100_000)  # enough text for three workers
     main(command(work, "--dataset-impl", implementation))
     assert {path.name for path in (work / "out").iterdir()} == FINAL
 
