@@ -231,10 +231,12 @@ class HeldOut:
     def __init__(self, args: argparse.Namespace) -> None:
         import numpy as np
 
-        from wikixlm.fairseq_ext.batches import Symbols, held_out_batch
-        from wikixlm.fairseq_ext.blocks import Blocks, prefix
-        from wikixlm.fairseq_ext.init_from import dictionary_symbols
-        from wikixlm.fairseq_ext.masking import Masking
+        from wikixlm.model.batches import Symbols
+        from wikixlm.model.batches import held_out_batch
+        from wikixlm.model.blocks import Blocks
+        from wikixlm.model.blocks import prefix
+        from wikixlm.model.extend import dictionary_symbols
+        from wikixlm.model.masking import Masking
 
         self.vocabulary = len(dictionary_symbols(args.data / "dict.txt"))
         length = args.tokens_per_sample - 1

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wikixlm import console, device
+from wikixlm import console
+from wikixlm.model import device
 from wikixlm.bpe.encoder import text_lines
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path

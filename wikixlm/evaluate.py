@@ -39,11 +39,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm import console, device, training_data, unigram
+from wikixlm import console
+from wikixlm.model import device
+from wikixlm import training_data
+from wikixlm import unigram
 from wikixlm.errors import UserError
 from wikixlm.evaluation import figures, models, pseudo, steps, texts
 from wikixlm.evaluation.figures import Row
-from wikixlm.fairseq_ext.blocks import prefix
+from wikixlm.model.blocks import prefix
 from wikixlm.tokenize.word_segmenters import JAPANESE
 
 # The split of a raw text file, in the table.

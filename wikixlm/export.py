@@ -55,7 +55,7 @@ def read_names(state: dict[str, Any], path: Path, vocabulary: Path) -> list[str]
     Raises:
         UserError: it is not.
     """
-    from wikixlm.fairseq_ext.init_from import names_of
+    from wikixlm.model.extend import names_of
 
     names = names_of(state, path)
     if list(names.symbols) != _symbols(vocabulary):
@@ -117,7 +117,8 @@ def write_model(folder: Path, model: Any, languages: Sequence[str], args: argpar
 
 def write_card(folder: Path, model: Any, merges: list[Merge], languages: list[str], args: argparse.Namespace) -> None:
     """Write the model card."""
-    from wikixlm.fairseq_ext.blocks import Blocks, prefix
+    from wikixlm.model.blocks import Blocks
+    from wikixlm.model.blocks import prefix
     from wikixlm.hf import card
 
     facts = card.Facts(

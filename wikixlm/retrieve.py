@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wikixlm import device
+from wikixlm.model import device
 from wikixlm.embed import read_sentences, refuse_empty
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text

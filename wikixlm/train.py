@@ -11,19 +11,19 @@ import os
 import shlex
 from pathlib import Path
 
-from wikixlm import (
-    checkpoints,
-    console,
-    device,
-    fingerprint,
-    progress,
-    sessions,
-    slurm,
-    training_data,
-    training_process,
-)
+from wikixlm import checkpoints
+from wikixlm import console
+from wikixlm.model import device
+from wikixlm import fingerprint
+from wikixlm import progress
+from wikixlm import sessions
+from wikixlm import slurm
+from wikixlm import training_data
+from wikixlm import training_process
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import USER_DIR, init_from, record
+from wikixlm.fairseq_ext import USER_DIR
+from wikixlm.model import extend
+from wikixlm.fairseq_ext import record
 from wikixlm.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
 from wikixlm.stopping import Stopped, StopRequest
 
@@ -106,7 +106,7 @@ def train_and_export(args: argparse.Namespace) -> None:
             arguments = [training_data.joined(args.data), *arguments, *settings.extra_args]
             with sessions.session(args.save_dir, arguments, done, chosen.kind == "cuda") as session:
                 train(args, settings, [*launcher, "fairseq-train", *arguments], done, handle, stop, session)
-        symbols = init_from.dictionary_symbols(args.data[0] / "dict.txt")
+        symbols = extend.dictionary_symbols(args.data[0] / "dict.txt")
         best = checkpoints.export(args.save_dir, args.output, symbols, args.languages)
     console.say(f"{args.output}: the checkpoint of update {best.updates:,}, the best in validation")
 
@@ -159,7 +159,7 @@ def start_arguments(args: argparse.Namespace, settings: TrainSettings) -> list[s
     if settings.init_from is None:
         return []
     start = args.save_dir / START
-    positions = init_from.prepare(
+    positions = extend.prepare(
         Path(settings.init_from), args.data[0] / "dict.txt", args.languages, start, settings.seed
     )
     return ["--finetune-from-model", str(start), "--max-positions", str(positions)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm.fairseq_ext.blocks import Blocks
+from wikixlm.model.blocks import Blocks
 
 _CHUNK = 1 << 20
 

@@ -14,7 +14,8 @@ from tests.mistakes.conftest import User, failing
 from tests.mistakes.page import Row, rows
 from tests.mistakes.registry import MISTAKES, SLOW, configuration, mistake, said
 from tests.workflow.conftest import ROOT, SNAKEMAKE, Workflow
-from wikixlm import device, files
+from wikixlm.model import device
+from wikixlm import files
 
 # How far from the end a user looks; Snakemake's own last words stand below its summary of a misspelt target.
 LAST_LINES = 4

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wikixlm import device
+from wikixlm.model import device
 from wikixlm.errors import UserError
 
 

@@ -12,7 +12,8 @@ import torch
 from wikixlm import checkpoints, evaluate, train, unigram
 from wikixlm.errors import UserError
 from wikixlm.evaluation import figures
-from wikixlm.fairseq_ext.masking import Masking, mask_tokens
+from wikixlm.model.masking import Masking
+from wikixlm.model.masking import mask_tokens
 
 LANGUAGES = ["en", "bg"]
 SEED = 3
@@ -133,7 +134,7 @@ def test_unigrams_of_a_corpus_that_can_be_counted_by_hand(tmp_path):
 
 def test_the_unigram_column_is_the_perplexity_of_the_masked_tokens(rows, data):
     logs = unigram.log_probabilities([data / "train.en"], vocabulary=factory.SYMBOLS + 5)
-    from wikixlm.fairseq_ext.blocks import Blocks
+    from wikixlm.model.blocks import Blocks
 
     blocks, total, count = Blocks(data / "test.en", 15), 0.0, 0
     for number in range(len(blocks)):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from ext_data import load_recipe, write_data
 
-from wikixlm.fairseq_ext.batches import Batch
+from wikixlm.model.batches import Batch
 
 
 @pytest.fixture(scope="module", autouse=True)

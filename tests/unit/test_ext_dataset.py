@@ -10,9 +10,9 @@ import pytest
 from ext_data import load_recipe, write_data, write_dictionary, write_split
 
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.batches import Symbols
-from wikixlm.fairseq_ext.blocks import Blocks
-from wikixlm.fairseq_ext.masking import Masking
+from wikixlm.model.batches import Symbols
+from wikixlm.model.blocks import Blocks
+from wikixlm.model.masking import Masking
 
 MASKING = Masking(4, 5, 105, 0.3)
 SYMBOLS = Symbols(pad=1, eos=2)

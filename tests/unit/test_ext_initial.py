@@ -7,8 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wikixlm.fairseq_ext.initial import Start, initialise, power, sinusoids
-from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape
+from wikixlm.model.initialization import Start
+from wikixlm.model.initialization import initialise
+from wikixlm.model.initialization import power
+from wikixlm.model.initialization import sinusoids
+from wikixlm.model.network import MaskedLanguageModel
+from wikixlm.model.network import Shape
 
 SHAPE = Shape(vocabulary=105, languages=3, positions=64, width=128, inner=64, heads=4, layers=2)
 BASE = Shape(vocabulary=105, languages=3, positions=256, width=1024, inner=64, heads=8, layers=1)  # xlm_base's

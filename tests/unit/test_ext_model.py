@@ -9,10 +9,16 @@ from ext_data import load_recipe, write_dictionary
 
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.batches import _columns
-from wikixlm.fairseq_ext.init_from import Names, extend, load_model, names_of, prepare
-from wikixlm.fairseq_ext.initial import Start, initialise
-from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape
+from wikixlm.model.batches import _columns
+from wikixlm.model.extend import Names
+from wikixlm.model.extend import extend
+from wikixlm.model.extend import load_model
+from wikixlm.model.extend import names_of
+from wikixlm.model.extend import prepare
+from wikixlm.model.initialization import Start
+from wikixlm.model.initialization import initialise
+from wikixlm.model.network import MaskedLanguageModel
+from wikixlm.model.network import Shape
 
 SHAPE = Shape(vocabulary=105, languages=3, positions=16, width=32, inner=64, heads=4, layers=2)
 

@@ -12,8 +12,10 @@ import torch
 from ext_data import write_data
 
 from wikixlm.fairseq_ext import USER_DIR
-from wikixlm.fairseq_ext.init_from import load_model, prepare
-from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape
+from wikixlm.model.extend import load_model
+from wikixlm.model.extend import prepare
+from wikixlm.model.network import MaskedLanguageModel
+from wikixlm.model.network import Shape
 
 RECIPE = f"""
     --user-dir {USER_DIR} --task wikixlm_mlm --arch wikixlm_base --criterion wikixlm_masked_lm

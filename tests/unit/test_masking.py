@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wikixlm.fairseq_ext.masking import Masking, mask_tokens
-from wikixlm.fairseq_ext.randomness import keys, shuffled
+from wikixlm.model.masking import Masking
+from wikixlm.model.masking import mask_tokens
+from wikixlm.model.stateless_random import keys
+from wikixlm.model.stateless_random import shuffled
 
 MASKING = Masking(mask_id=4, first_id=5, last_id=1000)
 

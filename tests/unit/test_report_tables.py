@@ -120,7 +120,7 @@ def test_blocks_and_draws_are_those_of_the_training(tmp_path):
     from wikixlm.fairseq_ext import compat
 
     compat.apply()  # before fairseq is imported
-    from wikixlm.fairseq_ext.blocks import Blocks
+    from wikixlm.model.blocks import Blocks
     from wikixlm.fairseq_ext.dataset import draws_per_epoch
 
     make_text(tmp_path)

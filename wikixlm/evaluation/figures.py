@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from wikixlm.evaluation.models import SYMBOLS, Model
 from wikixlm.evaluation.texts import Size
-from wikixlm.fairseq_ext.batches import held_out_batch
-from wikixlm.fairseq_ext.blocks import Blocks
+from wikixlm.model.batches import held_out_batch
+from wikixlm.model.blocks import Blocks
 from wikixlm.files import atomic_text
 
 # The first seven are what others read; columns are only ever added behind them.

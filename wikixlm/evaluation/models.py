@@ -13,9 +13,10 @@ from wikixlm import checkpoints, hf
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.fairseq_ext import USER_DIR, compat
-from wikixlm.fairseq_ext.batches import Batch, Symbols
-from wikixlm.fairseq_ext.init_from import dictionary_symbols
-from wikixlm.fairseq_ext.masking import Masking
+from wikixlm.model.batches import Batch
+from wikixlm.model.batches import Symbols
+from wikixlm.model.extend import dictionary_symbols
+from wikixlm.model.masking import Masking
 from wikixlm.hf.vocabulary import fairseq_symbol
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.evaluation.figures import bits_per_character, perplexity
 from wikixlm.evaluation.models import SYMBOLS, Model
 from wikixlm.evaluation.texts import Size
-from wikixlm.fairseq_ext.batches import Batch
-from wikixlm.fairseq_ext.randomness import Integers
+from wikixlm.model.batches import Batch
+from wikixlm.model.stateless_random import Integers
 
 _MASK = SPECIALS.index("<mask>")
 SECONDS_BETWEEN_REPORTS = 10

@@ -15,8 +15,8 @@ from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.bpe.encoder import Merge
 from wikixlm.bpe.encoder import Segmenter
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.blocks import Blocks
-from wikixlm.fairseq_ext.randomness import Integers
+from wikixlm.model.blocks import Blocks
+from wikixlm.model.stateless_random import Integers
 from wikixlm.extract.shards import shard_parts
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
 

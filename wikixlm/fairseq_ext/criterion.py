@@ -12,8 +12,8 @@ from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from torch import Tensor
 
-from wikixlm.fairseq_ext.batches import Batch
-from wikixlm.fairseq_ext.network import summed_cross_entropy
+from wikixlm.model.batches import Batch
+from wikixlm.model.network import summed_cross_entropy
 
 
 @register_criterion("wikixlm_masked_lm", dataclass=FairseqDataclass)

@@ -19,10 +19,15 @@ from typing import Any
 import numpy as np
 from fairseq.data import FairseqDataset
 
-from wikixlm.fairseq_ext.batches import Batch, Symbols, held_out_batch, make_batch
-from wikixlm.fairseq_ext.blocks import Blocks
-from wikixlm.fairseq_ext.masking import Masking
-from wikixlm.fairseq_ext.randomness import Integers, keys, shuffled
+from wikixlm.model.batches import Batch
+from wikixlm.model.batches import Symbols
+from wikixlm.model.batches import held_out_batch
+from wikixlm.model.batches import make_batch
+from wikixlm.model.blocks import Blocks
+from wikixlm.model.masking import Masking
+from wikixlm.model.stateless_random import Integers
+from wikixlm.model.stateless_random import keys
+from wikixlm.model.stateless_random import shuffled
 
 
 @dataclass(frozen=True)

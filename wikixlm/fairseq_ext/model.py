@@ -9,8 +9,11 @@ from fairseq.models import BaseFairseqModel, register_model, register_model_arch
 from fairseq.models.masked_lm import MaskedLMModel
 from torch import Tensor
 
-from wikixlm.fairseq_ext.initial import Start, initialise
-from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape, summed_cross_entropy
+from wikixlm.model.initialization import Start
+from wikixlm.model.initialization import initialise
+from wikixlm.model.network import MaskedLanguageModel
+from wikixlm.model.network import Shape
+from wikixlm.model.network import summed_cross_entropy
 
 # What `xlm_base` means in fairseq, with XLM's LayerNorm on the embeddings.
 _BASE = {

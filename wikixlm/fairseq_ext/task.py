@@ -14,10 +14,13 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.batches import Batch, Symbols
-from wikixlm.fairseq_ext.blocks import Blocks, prefix
+from wikixlm.model.batches import Batch
+from wikixlm.model.batches import Symbols
+from wikixlm.model.blocks import Blocks
+from wikixlm.model.blocks import prefix
 from wikixlm.fairseq_ext.dataset import HeldOutExamples, Language, TrainingExamples
-from wikixlm.fairseq_ext.masking import HELD_OUT_RATIO, Masking
+from wikixlm.model.masking import HELD_OUT_RATIO
+from wikixlm.model.masking import Masking
 
 logger = logging.getLogger(__name__)
 

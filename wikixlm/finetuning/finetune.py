@@ -22,7 +22,9 @@ import os
 import shutil
 from pathlib import Path
 
-from wikixlm import console, device, hf
+from wikixlm import console
+from wikixlm.model import device
+from wikixlm import hf
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json, write_json
 from wikixlm.finetuning.encoding import Encoder

@@ -15,7 +15,8 @@ from torch import Tensor
 from wikixlm import hf
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.network import MaskedLanguageModel, Shape
+from wikixlm.model.network import MaskedLanguageModel
+from wikixlm.model.network import Shape
 
 PAD, EOS, MASK = (SPECIALS.index(symbol) for symbol in ("<pad>", "</s>", "<mask>"))
 # Of torch's LayerNorm, which fairseq leaves as it is; BERT's own is 1e-12.

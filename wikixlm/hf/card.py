@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import hf
-from wikixlm.fairseq_ext.network import Shape
+from wikixlm.model.network import Shape
 from wikixlm.languages import wiki
 
 Row = Mapping[str, str]

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from wikixlm import device, hf
+from wikixlm.model import device
+from wikixlm import hf
 from wikixlm.errors import UserError
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wikixlm.fairseq_ext.network import Attention, MaskedLanguageModel, Shape
+from wikixlm.model.network import Attention
+from wikixlm.model.network import MaskedLanguageModel
+from wikixlm.model.network import Shape
 
 BERT_STD = 0.02  # init_bert_params of fairseq and transformers
 FASTEST = math.pi  # radians from one position to the next: no two neighbours are further apart

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.randomness import Integers
+from wikixlm.model.stateless_random import Integers
 
 _MMAP_MAGIC = b"MMIDIDX\x00\x00"
 _LAZY_MAGIC = b"TNTIDX\x00\x00"

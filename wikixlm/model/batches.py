@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from wikixlm.fairseq_ext.blocks import Blocks
-from wikixlm.fairseq_ext.masking import Masking, mask_tokens
-from wikixlm.fairseq_ext.randomness import Integers
+from wikixlm.model.blocks import Blocks
+from wikixlm.model.masking import Masking
+from wikixlm.model.masking import mask_tokens
+from wikixlm.model.stateless_random import Integers
 
 Batch = dict[str, Any]
 
