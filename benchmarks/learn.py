@@ -178,7 +178,7 @@ def fairseq_arguments(args: argparse.Namespace, folder: str, cuda: bool) -> list
             --ddp-backend legacy_ddp
         """)
     else:
-        from wikixlm.fairseq_ext import USER_DIR
+        from wikixlm.train.fairseq import USER_DIR
 
         recipe = ["--user-dir", str(USER_DIR)]
         recipe += f"""
@@ -191,7 +191,7 @@ def fairseq_arguments(args: argparse.Namespace, folder: str, cuda: bool) -> list
 
 
 def run_child(args: argparse.Namespace) -> dict[str, Any]:
-    from wikixlm.fairseq_ext import compat
+    from wikixlm.train.fairseq import compat
 
     compat.apply()
     import torch

@@ -86,7 +86,7 @@ def write_data(folder: Path, vocabulary: int, tokens: int) -> None:
     import numpy as np
     import torch
 
-    from wikixlm.fairseq_ext import compat
+    from wikixlm.train.fairseq import compat
 
     compat.apply()
     from fairseq.data.indexed_dataset import make_builder
@@ -239,8 +239,8 @@ def fairseq_arguments(args: argparse.Namespace, folder: str, cuda: bool) -> list
             --optimizer adam --lr-scheduler reduce_lr_on_plateau --ddp-backend legacy_ddp --dataset-impl mmap
         """)
     else:
-        from wikixlm.fairseq_ext import USER_DIR
-        from wikixlm.recipes import RECIPES
+        from wikixlm.train.fairseq import USER_DIR
+        from wikixlm.train.recipes import RECIPES
 
         recipe = ["--user-dir", str(USER_DIR), "--mask-ratio", str(args.mask_ratio)]
         recipe += RECIPES["wikixlm"].on_gpu if cuda else RECIPES["wikixlm"].on_cpu
@@ -251,7 +251,7 @@ def fairseq_arguments(args: argparse.Namespace, folder: str, cuda: bool) -> list
 
 
 def run_fairseq(args: argparse.Namespace, clock: Clock, cuda: bool) -> None:
-    from wikixlm.fairseq_ext import compat
+    from wikixlm.train.fairseq import compat
 
     compat.apply()
     import torch

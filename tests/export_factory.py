@@ -13,7 +13,7 @@ from unit.sample_text import SENTENCES, raw_lines
 from wikixlm.bpe.encoder import write_codes
 from wikixlm.cli import main
 from wikixlm.documents import Document, read_documents, write_document
-from wikixlm.fairseq_ext import compat
+from wikixlm.train.fairseq import compat
 from wikixlm.files import atomic_text
 from wikixlm.bpe.learn import Sample
 from wikixlm.bpe.learn import learn

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wikixlm.fairseq_ext import compat
+from wikixlm.train.fairseq import compat
 
 SYMBOLS = 200
 

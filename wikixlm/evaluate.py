@@ -41,7 +41,7 @@ import numpy.typing as npt
 
 from wikixlm import console
 from wikixlm.model import device
-from wikixlm import training_data
+from wikixlm.train import data_folders
 from wikixlm import unigram
 from wikixlm.errors import UserError
 from wikixlm.evaluation import figures, models, pseudo, steps, texts
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--export", type=Path, metavar="DIR", help="exported Hugging Face directory")
     parser.add_argument(
         "--data",
-        type=training_data.folders,
+        type=data_folders.folders,
         help="folder of the binarized data, with dict.txt (several: joined by colons); only --text does without",
     )
     parser.add_argument("--languages", nargs="+", help="languages to evaluate (default: all of the model's)")

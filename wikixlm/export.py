@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from wikixlm import checkpoints, hf
+from wikixlm.train import checkpoints
+from wikixlm import hf
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.bpe.encoder import Merge
 from wikixlm.bpe.encoder import read_codes

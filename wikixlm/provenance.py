@@ -20,7 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from wikixlm import __version__, sessions
+from wikixlm import __version__
+from wikixlm.train import sessions
 from wikixlm.errors import UserError
 from wikixlm.files import read_json, sha256, write_json
 

@@ -21,7 +21,7 @@ from wikixlm import console
 from wikixlm.config import Config
 from wikixlm.errors import UserError
 from wikixlm.files import read_json, write_json
-from wikixlm.sessions import now
+from wikixlm.train.sessions import now
 
 NAME = Path("work") / "run.json"
 

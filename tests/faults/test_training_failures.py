@@ -9,7 +9,7 @@ import fairseq_factory as factory
 import pytest
 import training
 
-from wikixlm.fairseq_ext import run
+from wikixlm.train.fairseq import run
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,8 @@ def test_a_loss_scale_at_its_minimum_says_what_to_change():
     """fairseq's own message, since fp16 needs a GPU."""
     from collections import deque
 
-    from wikixlm import training_process
-    from wikixlm.fairseq_ext import compat
+    from wikixlm.train import process
+    from wikixlm.train.fairseq import compat
 
     compat.apply()
     from fairseq.optim.dynamic_loss_scaler import DynamicLossScaler
@@ -116,7 +116,7 @@ def test_a_loss_scale_at_its_minimum_says_what_to_change():
             except OverflowError:
                 scaler._iter += 1
     lines = deque([f"FloatingPointError: {failure.value}"])
-    assert "lower train.lr, or set train.precision to bf16 or fp32" in training_process._cause(lines, 1)
+    assert "lower train.lr, or set train.precision to bf16 or fp32" in process._cause(lines, 1)
 
 
 def test_damaged_data_is_the_trainers_own_line(data, tmp_path):

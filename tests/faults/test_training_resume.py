@@ -11,8 +11,9 @@ import psutil
 import pytest
 import training
 
-from wikixlm import checkpoints
-from wikixlm.progress import METRICS, read_metrics
+from wikixlm.train import checkpoints
+from wikixlm.train.metrics import METRICS
+from wikixlm.train.metrics import read_metrics
 
 GOAL = 100
 

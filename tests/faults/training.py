@@ -13,7 +13,7 @@ from typing import Any
 import fairseq_factory as factory
 import torch
 
-from wikixlm import checkpoints
+from wikixlm.train import checkpoints
 
 LANGUAGES = ["en", "bg"]
 started: "list[subprocess.Popen[str]]" = []

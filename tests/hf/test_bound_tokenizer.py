@@ -20,7 +20,7 @@ from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.bpe.encoder import Segmenter
 from wikixlm.bpe.encoder import read_codes
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import compat
+from wikixlm.train.fairseq import compat
 from wikixlm.hf import tokenization_wikixlm
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
 from wikixlm.tokenize import word_segmenters

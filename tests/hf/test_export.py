@@ -14,7 +14,8 @@ from safetensors import safe_open
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, XLMTokenizer, pipeline
 from unit.ext_data import load_recipe
 
-from wikixlm import checkpoints, hf
+from wikixlm.train import checkpoints
+from wikixlm import hf
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.cli import main
 from wikixlm.errors import UserError

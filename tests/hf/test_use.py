@@ -189,7 +189,7 @@ def test_the_path_of_the_training_imports_nothing_of_the_extra():
     modules = [STAGES[name][0] for name in TRAINING]
     program = (
         f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
-        "from wikixlm.fairseq_ext import compat, user_dir\n"
+        "from wikixlm.train.fairseq import compat, user_dir\n"
         "print(sorted({'transformers', 'accelerate', 'sklearn', 'safetensors'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

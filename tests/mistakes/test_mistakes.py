@@ -328,10 +328,10 @@ def training(user: User, languages: list[str], **changes: object) -> list[str]:
 
 @mistake("a second training beside the first")
 def _(user, monkeypatch):
-    from wikixlm import training_process
+    from wikixlm.train import process
 
-    with training_process.lock(user.folder / "checkpoints"):
-        return said(lambda: contextlib.ExitStack().enter_context(training_process.lock(user.folder / "checkpoints")))
+    with process.lock(user.folder / "checkpoints"):
+        return said(lambda: contextlib.ExitStack().enter_context(process.lock(user.folder / "checkpoints")))
 
 
 @mistake("an argument that fairseq-train doesn't know", slow=True)

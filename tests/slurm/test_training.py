@@ -10,7 +10,7 @@ import pytest
 
 from tests.slurm.cluster import send, wait_for
 from tests.slurm.conftest import SECONDS, Call, SlurmRun
-from wikixlm import checkpoints
+from wikixlm.train import checkpoints
 
 UPDATES = 300
 INTERVAL = 20  # updates between checkpoints; there is one at the end of each epoch, too

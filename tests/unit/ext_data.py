@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wikixlm.fairseq_ext import USER_DIR, compat
+from wikixlm.train.fairseq import USER_DIR
+from wikixlm.train.fairseq import compat
 
 SPECIAL = 5
 

@@ -13,7 +13,7 @@ import pytest
 
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.cli import main
-from wikixlm.fairseq_ext import compat
+from wikixlm.train.fairseq import compat
 from wikixlm.bpe.vocabulary import read_symbols
 
 FINAL = {"dict.en.txt"} | {f"{split}.en.{suffix}" for split in ("train", "valid", "test") for suffix in ("bin", "idx")}

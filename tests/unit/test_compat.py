@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from wikixlm import checkpoints
+from wikixlm.train import checkpoints
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import compat
+from wikixlm.train.fairseq import compat
 from wikixlm.files import sha256
 
 
@@ -146,7 +146,7 @@ def test_preprocess_with_workers_gives_the_same_files_as_one(tmp_path):
     arguments = ["--task", "cross_lingual_lm", "--srcdict", tmp_path / "dict.txt", "--only-source"]
     arguments += ["--trainpref", tmp_path / "train", "--source-lang", "en", "--workers"]
     for workers in ("1", "3"):
-        command = [sys.executable, "-m", "wikixlm.fairseq_ext.run", "fairseq-preprocess", *arguments, workers]
+        command = [sys.executable, "-m", "wikixlm.train.fairseq.run", "fairseq-preprocess", *arguments, workers]
         subprocess.run([*map(str, command), "--destdir", str(tmp_path / workers)], check=True, timeout=120)
     for kind in ("bin", "idx"):
         name = f"train.en-None.en.{kind}"
@@ -156,12 +156,12 @@ def test_preprocess_with_workers_gives_the_same_files_as_one(tmp_path):
 def test_spawned_workers_apply_it_too(monkeypatch):
     calls = []
     monkeypatch.setattr(compat, "apply", lambda: calls.append(1))
-    runpy.run_module("wikixlm.fairseq_ext.run", run_name="__mp_main__")
+    runpy.run_module("wikixlm.train.fairseq.run", run_name="__mp_main__")
     assert calls == [1]
 
 
 def test_an_unknown_command_is_a_usage_error(monkeypatch):
-    from wikixlm.fairseq_ext import run
+    from wikixlm.train.fairseq import run
 
     monkeypatch.setattr(run, "sys", SimpleNamespace(argv=["run", "fairseq-translate"], exit=sys.exit))
     with pytest.raises(SystemExit, match="usage"):

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from wikixlm import checkpoints, evaluate, train, unigram
+from wikixlm.train import checkpoints
+from wikixlm import evaluate
+from wikixlm.train import command as train
+from wikixlm import unigram
 from wikixlm.errors import UserError
 from wikixlm.evaluation import figures
 from wikixlm.model.masking import Masking

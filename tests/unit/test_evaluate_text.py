@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from wikixlm import evaluate
 from wikixlm import export
 from wikixlm.tokenize import tokenize
-from wikixlm import train
+from wikixlm.train import command as train
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.bpe.encoder import Segmenter
 from wikixlm.bpe.encoder import read_codes
@@ -77,7 +77,7 @@ def read_codes_of(content):
 
 def binarize(data, name, lines):
     """What fairseq-preprocess does with each line."""
-    from wikixlm.fairseq_ext import compat
+    from wikixlm.train.fairseq import compat
 
     compat.apply()
     from fairseq.data import indexed_dataset

@@ -17,7 +17,7 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory):
-    from wikixlm.fairseq_ext.task import WikixlmTask
+    from wikixlm.train.fairseq.task import WikixlmTask
 
     folder = write_data(tmp_path_factory.mktemp("data"), {"en": 500, "bg": 203})
     options = {"tokens_per_sample": 17, "alpha": 0.7, "mask_ratio": 0.3, "valid_mask_seed": 0, "seed": 0}
@@ -32,7 +32,7 @@ def models(task):
     """The stock model and ours, with the same weights."""
     from fairseq.models.masked_lm import MaskedLMModel, xlm_architecture
 
-    from wikixlm.fairseq_ext.model import WikixlmModel
+    from wikixlm.train.fairseq.model import WikixlmModel
 
     torch.manual_seed(0)
     args = SimpleNamespace(
@@ -64,7 +64,7 @@ def stock_batch(batch: Batch) -> Batch:
 def test_loss_and_gradients_equal_the_stock_criterions(task, models, indices):
     from fairseq.criterions.legacy_masked_lm import LegacyMaskedLmLoss
 
-    from wikixlm.fairseq_ext.criterion import MaskedTokensLoss
+    from wikixlm.train.fairseq.criterion import MaskedTokensLoss
 
     stock, ours = models
     batch = task.dataset("train").collater(list(indices))
@@ -88,7 +88,7 @@ def test_loss_and_gradients_equal_the_stock_criterions(task, models, indices):
 def test_held_out_figures_are_the_same_however_batches_are_cut(task, models):
     from fairseq import metrics
 
-    from wikixlm.fairseq_ext.criterion import MaskedTokensLoss
+    from wikixlm.train.fairseq.criterion import MaskedTokensLoss
 
     _, model = models
     criterion = MaskedTokensLoss(task)
@@ -114,7 +114,8 @@ def test_held_out_figures_are_the_same_however_batches_are_cut(task, models):
 def test_optimizer_makes_the_steps_of_fairseqs_adam(clip):
     from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
 
-    from wikixlm.fairseq_ext.optimizer import AdamWConfig, FusedAdamW
+    from wikixlm.train.fairseq.optimizer import AdamWConfig
+    from wikixlm.train.fairseq.optimizer import FusedAdamW
 
     torch.manual_seed(0)
     start = [torch.randn(30, 20), torch.randn(7)]
@@ -139,7 +140,8 @@ def test_optimizer_makes_the_steps_of_fairseqs_adam(clip):
 
 
 def test_a_dropped_gradient_takes_its_factor_with_it():
-    from wikixlm.fairseq_ext.optimizer import AdamWConfig, FusedAdamW
+    from wikixlm.train.fairseq.optimizer import AdamWConfig
+    from wikixlm.train.fairseq.optimizer import FusedAdamW
 
     parameter = torch.nn.Parameter(torch.ones(3))
     optimizer = FusedAdamW(AdamWConfig(lr=[0.01]), [parameter])
@@ -152,7 +154,7 @@ def test_a_dropped_gradient_takes_its_factor_with_it():
 @pytest.mark.parametrize("decay", ["linear", "trapezoidal", "inverse_sqrt", "none"])
 @pytest.mark.parametrize(("warmup", "total"), [(0, 1), (10, 1), (5, 5), (10, 100), (0, 100)])
 def test_no_update_has_rate_0_and_none_exceeds_the_peak(decay, warmup, total):
-    from wikixlm.fairseq_ext.schedule import rate
+    from wikixlm.train.fairseq.schedule import rate
 
     # one beyond the end: fairseq asks for it after the last update, and takes 0 for a reason to stop
     rates = [rate(update, 0.5, warmup, total, decay) for update in range(total + 1)]

@@ -24,7 +24,7 @@ def recipe():
 
 
 def make_task(folder, languages, **options):
-    from wikixlm.fairseq_ext.task import WikixlmTask
+    from wikixlm.train.fairseq.task import WikixlmTask
 
     values = {"tokens_per_sample": 9, "alpha": 0.7, "mask_ratio": 0.3, "valid_mask_seed": 0, "seed": 0, **options}
     return WikixlmTask.setup_task(SimpleNamespace(data=str(folder), monolingual_langs=",".join(languages), **values))
@@ -32,7 +32,8 @@ def make_task(folder, languages, **options):
 
 def training(counts, alpha=1.0, seed=0, folders=1):
     """Training examples over stand-ins for blocks, of which only the number and length matter here."""
-    from wikixlm.fairseq_ext.dataset import Language, TrainingExamples
+    from wikixlm.train.fairseq.dataset import Language
+    from wikixlm.train.fairseq.dataset import TrainingExamples
 
     class Counted(list):
         length = 8

@@ -121,7 +121,8 @@ def test_an_example_longer_than_the_positions_is_refused():
 
 def test_options_that_the_network_would_ignore_are_refused():
     load_recipe()
-    from wikixlm.fairseq_ext.model import base_architecture, shape_of
+    from wikixlm.train.fairseq.model import base_architecture
+    from wikixlm.train.fairseq.model import shape_of
 
     args = argparse.Namespace(tokens_per_sample=16, activation_fn="relu")
     base_architecture(args)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from wikixlm.fairseq_ext import compat
+from wikixlm.train.fairseq import compat
 
 compat.apply()
 
@@ -17,9 +17,10 @@ from fairseq import checkpoint_utils, metrics  # noqa: E402
 from fairseq.optim.fp16_optimizer import FP16Optimizer  # noqa: E402
 from fairseq.trainer import Trainer  # noqa: E402
 
-from wikixlm.fairseq_ext import run_ahead  # noqa: E402
-from wikixlm.fairseq_ext.half_precision import HalfPrecision  # noqa: E402
-from wikixlm.fairseq_ext.optimizer import AdamWConfig, FusedAdamW  # noqa: E402
+from wikixlm.train.fairseq import run_ahead  # noqa: E402
+from wikixlm.train.fairseq.half_precision import HalfPrecision  # noqa: E402
+from wikixlm.train.fairseq.optimizer import AdamWConfig
+from wikixlm.train.fairseq.optimizer import FusedAdamW  # noqa: E402
 
 
 def network() -> torch.nn.Module:

@@ -11,7 +11,7 @@ def ending(outcome: str) -> "subprocess.CompletedProcess[str]":
     program = f"""
 import atexit, sys, threading, time, types
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import run
+from wikixlm.train.fairseq import run
 
 def cli_main():
     threading.Thread(target=time.sleep, args=(600,)).start()

@@ -1,4 +1,4 @@
-"""Real trainings through `python -m wikixlm.fairseq_ext.run fairseq-train`: resumed, on two workers, from a model."""
+"""Real trainings through `python -m wikixlm.train.fairseq.run fairseq-train`: resumed, on two workers, from a model."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 import torch
 from ext_data import write_data
 
-from wikixlm.fairseq_ext import USER_DIR
+from wikixlm.train.fairseq import USER_DIR
 from wikixlm.model.extend import load_model
 from wikixlm.model.extend import prepare
 from wikixlm.model.network import MaskedLanguageModel
@@ -33,7 +33,7 @@ def train(
 ) -> list[dict[str, str]]:
     """Run fairseq-train; returns the validations' figures, in order."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={workers}"] if workers > 1 else []
-    command = [sys.executable, *launcher, "-m", "wikixlm.fairseq_ext.run", "fairseq-train", str(data)]
+    command = [sys.executable, *launcher, "-m", "wikixlm.train.fairseq.run", "fairseq-train", str(data)]
     command += [*RECIPE_ARGUMENTS, "--monolingual-langs", languages, "--save-dir", str(save_dir), *options]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from wikixlm import fingerprint, training_data
+from wikixlm.train import fingerprint
+from wikixlm.train import data_folders
 from wikixlm.errors import UserError
 
 SETTINGS = {"lr": 0.1, "seed": 0}
@@ -19,7 +20,7 @@ def data(tmp_path):
 
 
 def record(data, settings=SETTINGS, arguments=ARGUMENTS, earlier=None):
-    return fingerprint.record(training_data.files([data], ["en"]), settings, arguments, earlier)
+    return fingerprint.record(data_folders.files([data], ["en"]), settings, arguments, earlier)
 
 
 def test_the_same_start_differs_in_nothing(data):
@@ -83,6 +84,6 @@ def test_a_missing_or_damaged_record_is_none(tmp_path, content):
 def test_missing_and_empty_data_are_errors_that_name_the_file(data):
     (data / "valid.en.bin").write_bytes(b"")
     with pytest.raises(UserError, match=r"valid\.en\.bin is empty"):
-        training_data.files([data], ["en"])
+        data_folders.files([data], ["en"])
     with pytest.raises(UserError, match=r"train\.bg\.bin is missing"):
-        training_data.files([data], ["en", "bg"])
+        data_folders.files([data], ["en", "bg"])

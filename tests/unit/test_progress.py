@@ -7,7 +7,15 @@ import math
 import pytest
 
 from wikixlm.errors import UserError
-from wikixlm.progress import METRICS, Log, Metrics, Scale, TensorBoard, Terminal, duration, read_metrics, take_up
+from wikixlm.train.metrics import METRICS
+from wikixlm.train.metrics import Log
+from wikixlm.train.metrics import Metrics
+from wikixlm.train.metrics import Scale
+from wikixlm.train.metrics import TensorBoard
+from wikixlm.train.metrics import Terminal
+from wikixlm.train.metrics import duration
+from wikixlm.train.metrics import read_metrics
+from wikixlm.train.metrics import take_up
 
 TRAIN = {"epoch": 2, "update": 1.5, "loss": "3", "ppl": "8", "wps": "1000", "ups": "2", "num_updates": "1200"}
 TRAIN |= {"lr": "0.001", "gnorm": "0.7", "wall": "9"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import fairseq_factory as factory
 import pytest
 
-from wikixlm import recipes
+from wikixlm.train import recipes
 from wikixlm.errors import UserError
 
 # The flags of fairseq's tutorial (examples/cross_lingual_language_model/README.md), but for the folders.
@@ -20,7 +20,7 @@ TUTORIAL = """
 
 def values_of(words):
     """fairseq's own reading of a command line."""
-    from wikixlm.fairseq_ext import compat
+    from wikixlm.train.fairseq import compat
 
     compat.apply()
     from fairseq import options
@@ -34,7 +34,8 @@ def test_the_tutorial_overlay_trains_as_the_tutorial_says():
     import yaml
 
     from wikixlm.config import load
-    from wikixlm.recipes import parse_settings, tutorial
+    from wikixlm.train.recipes import parse_settings
+    from wikixlm.train.recipes import tutorial
 
     root = Path(__file__).parents[2]
     cfg = load(root / "config.yaml", yaml.safe_load((root / "config" / "tutorial.yaml").read_text()))

@@ -117,11 +117,11 @@ def test_sampling_before_and_after_alpha(run):
 
 def test_blocks_and_draws_are_those_of_the_training(tmp_path):
     from tests.fairseq_factory import binarize
-    from wikixlm.fairseq_ext import compat
+    from wikixlm.train.fairseq import compat
 
     compat.apply()  # before fairseq is imported
     from wikixlm.model.blocks import Blocks
-    from wikixlm.fairseq_ext.dataset import draws_per_epoch
+    from wikixlm.train.fairseq.dataset import draws_per_epoch
 
     make_text(tmp_path)
     counted = text.sampling(Run(tmp_path, CONFIGURATION))

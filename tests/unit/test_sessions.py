@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from wikixlm import sessions
+from wikixlm.train import sessions
 
 
 def train(save_dir, begin, end):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wikixlm import slurm
+from wikixlm.train import slurm
 from wikixlm.errors import UserError
 
 

@@ -12,9 +12,13 @@ import fairseq_factory as factory
 import pytest
 import torch
 
-from wikixlm import checkpoints, sessions, train, training_data, training_process
+from wikixlm.train import checkpoints
+from wikixlm.train import sessions
+from wikixlm.train import command as train
+from wikixlm.train import data_folders
+from wikixlm.train import process as training_process
 from wikixlm.errors import UserError
-from wikixlm.training_process import lock
+from wikixlm.train.process import lock
 
 LANGUAGES = ["en", "bg"]
 
@@ -137,7 +141,7 @@ def parse(words):
 
 
 def files(data: Path) -> dict[str, Path]:
-    return training_data.files([data], LANGUAGES)
+    return data_folders.files([data], LANGUAGES)
 
 
 @pytest.mark.parametrize("damage", ["torn", "zero bytes", "missing"])

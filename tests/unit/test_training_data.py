@@ -8,7 +8,8 @@ from pathlib import Path
 import fairseq_factory as factory
 import pytest
 
-from wikixlm import train, training_data
+from wikixlm.train import command as train
+from wikixlm.train import data_folders
 from wikixlm.errors import UserError
 
 LANGUAGES = ["en", "bg"]
@@ -24,7 +25,7 @@ def folders(tmp_path_factory):
 
 
 def test_an_epoch_reads_one_folder_in_turn(folders, tmp_path, capfd):
-    data = Path(training_data.joined(folders))
+    data = Path(data_folders.joined(folders))
     changes = {"recipe": "wikixlm", "max_update": 40, "save_interval_updates": 40}
     factory.call(train, factory.train_arguments(data, tmp_path, LANGUAGES, **changes))
     read = re.findall(r"(\S+) train\.(\w+): \d+ examples", capfd.readouterr().out)
@@ -34,7 +35,7 @@ def test_an_epoch_reads_one_folder_in_turn(folders, tmp_path, capfd):
 
 def test_text_changed_in_any_folder_is_another_training(folders, tmp_path):
     copies = [Path(shutil.copytree(folder, tmp_path / folder.name)) for folder in folders]
-    names = training_data.files(copies, LANGUAGES)
+    names = data_folders.files(copies, LANGUAGES)
     assert names.keys() >= {"dict.txt", "train.bg.bin", "valid.bg.bin", "2/dict.txt", "2/train.en.idx"}
     assert names["2/train.en.bin"] == copies[1] / "train.en.bin"
     assert not names.keys() & {"2/train.bg.bin", "2/valid.en.bin"}
@@ -42,18 +43,18 @@ def test_text_changed_in_any_folder_is_another_training(folders, tmp_path):
 
 def test_folders_that_do_not_go_together_are_errors(folders, tmp_path):
     with pytest.raises(UserError, match=r"b/train\.bg\.bin is missing"):
-        training_data.files(folders, LANGUAGES, everywhere=True)
+        data_folders.files(folders, LANGUAGES, everywhere=True)
     swapped = Path(shutil.copytree(folders[1], tmp_path / "swapped"))
     for suffix in ("bin", "idx"):
         shutil.copy(folders[0] / f"valid.bg.{suffix}", swapped)
     with pytest.raises(UserError, match=r"no folder of .*swapped:.*b has training text of bg"):
-        training_data.files([swapped, folders[1]], LANGUAGES)
+        data_folders.files([swapped, folders[1]], LANGUAGES)
     factory.write_dictionary(swapped, symbols=10)
     with pytest.raises(UserError, match="dictionaries must be identical"):
-        training_data.files([folders[0], swapped], LANGUAGES)
+        data_folders.files([folders[0], swapped], LANGUAGES)
 
 
 @pytest.mark.parametrize("text", ["", "a:", ":a", "a::b"])
 def test_an_empty_folder_name_is_an_error(text):
     with pytest.raises(argparse.ArgumentTypeError):
-        training_data.folders(text)
+        data_folders.folders(text)

@@ -7,7 +7,7 @@ import pytest
 
 from wikixlm.cli import main
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import compat
+from wikixlm.train.fairseq import compat
 from wikixlm.files import open_text
 from wikixlm.bpe.vocabulary import merge_symbols
 from wikixlm.bpe.vocabulary import read_symbols

@@ -7,7 +7,8 @@ import pytest
 
 from tests.dump_factory import P, write_multistream
 from tests.workflow.conftest import Workflow
-from wikixlm import checkpoints, cli
+from wikixlm.train import checkpoints
+from wikixlm import cli
 
 LANGUAGES = {"en": "abcdefgh", "bg": "абвгдежз"}
 

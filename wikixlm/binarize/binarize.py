@@ -97,7 +97,7 @@ def preprocess(args: argparse.Namespace, folder: Path) -> Path:
     for split in SPLITS:
         (text / f"{split}.{args.language}").symlink_to(getattr(args, split).resolve())
     largest = max(getattr(args, split).stat().st_size for split in SPLITS)
-    command = [sys.executable, "-m", "wikixlm.fairseq_ext.run", "fairseq-preprocess"]
+    command = [sys.executable, "-m", "wikixlm.train.fairseq.run", "fairseq-preprocess"]
     command += ["--task", "cross_lingual_lm", "--only-source", "--source-lang", args.language]
     command += ["--srcdict", str(args.vocabulary), "--destdir", str(made), "--dataset-impl", args.dataset_impl]
     command += ["--workers", str(max(1, min(args.workers, largest // _BYTES_PER_WORKER)))]

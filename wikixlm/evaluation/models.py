@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wikixlm import checkpoints, hf
+from wikixlm.train import checkpoints
+from wikixlm import hf
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import USER_DIR, compat
+from wikixlm.train.fairseq import USER_DIR
+from wikixlm.train.fairseq import compat
 from wikixlm.model.batches import Batch
 from wikixlm.model.batches import Symbols
 from wikixlm.model.extend import dictionary_symbols

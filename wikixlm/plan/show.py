@@ -24,7 +24,7 @@ from wikixlm.plan import calibration, estimate, sizes, training
 from wikixlm.plan.calibration import Calibration
 from wikixlm.plan.estimate import Row
 from wikixlm.plan.measured import Measured
-from wikixlm.progress import duration
+from wikixlm.train.metrics import duration
 
 PLAIN_WIDTH = 400
 DEFAULT_GPU = "A100"

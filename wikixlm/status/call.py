@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from wikixlm import run_record, snakemake_log
-from wikixlm.progress import duration
+from wikixlm.train.metrics import duration
 from wikixlm.run_record import Record
 from wikixlm.snakemake_log import Failed, Sent
 

@@ -8,7 +8,9 @@ from wikixlm.download import progress as download_progress
 from wikixlm.download import pinned
 from wikixlm.download.command import bytes_there
 from wikixlm.errors import UserError
-from wikixlm.progress import METRICS, duration, read_metrics
+from wikixlm.train.metrics import METRICS
+from wikixlm.train.metrics import duration
+from wikixlm.train.metrics import read_metrics
 from wikixlm.status.collect import tail
 
 ROWS = 50  # of the training's log, over which its speed is taken

@@ -15,7 +15,7 @@ from rich.text import Text
 from wikixlm import run_record, snakemake_log
 from wikixlm.console import ERROR
 from wikixlm.errors import UserError
-from wikixlm.progress import duration
+from wikixlm.train.metrics import duration
 from wikixlm.status import call as calls
 from wikixlm.status import details
 from wikixlm.status.collect import Cell, Failure, Status, collect, rate, tail

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import USER_DIR
+from wikixlm.train.fairseq import USER_DIR
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,26 @@ import os
 import shlex
 from pathlib import Path
 
-from wikixlm import checkpoints
+from wikixlm.train import checkpoints
 from wikixlm import console
 from wikixlm.model import device
-from wikixlm import fingerprint
-from wikixlm import progress
-from wikixlm import sessions
-from wikixlm import slurm
-from wikixlm import training_data
-from wikixlm import training_process
+from wikixlm.train import fingerprint
+from wikixlm.train import metrics
+from wikixlm.train import sessions
+from wikixlm.train import slurm
+from wikixlm.train import data_folders
+from wikixlm.train import process
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import USER_DIR
+from wikixlm.train.fairseq import USER_DIR
 from wikixlm.model import extend
-from wikixlm.fairseq_ext import record
-from wikixlm.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
-from wikixlm.stopping import Stopped, StopRequest
+from wikixlm.train.fairseq import log as record
+from wikixlm.train.recipes import RECIPES
+from wikixlm.train.recipes import Recipe
+from wikixlm.train.recipes import TrainSettings
+from wikixlm.train.recipes import parse_settings
+from wikixlm.train.recipes import settings_as_dict
+from wikixlm.train.stop_request import Stopped
+from wikixlm.train.stop_request import StopRequest
 
 # The weights that `init_from` starts with, in the save directory.
 START = "init_from.pt"
@@ -37,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of this stage."""
     parser.add_argument(
         "--data",
-        type=training_data.folders,
+        type=data_folders.folders,
         required=True,
         help="folder of the binarized data, with dict.txt; several, joined by colons, are read one an epoch, in turn",
     )
@@ -86,8 +91,8 @@ def train_and_export(args: argparse.Namespace) -> None:
         UserError: an argument does not fit, or the training failed or ended early of itself.
     """
     settings = parse_settings(args.settings)
-    launcher = training_process.launcher(args.gpus, args.nodes, args.threads)
-    files = training_data.files(args.data, args.languages, everywhere=settings.recipe == "tutorial")
+    launcher = process.launcher(args.gpus, args.nodes, args.threads)
+    files = data_folders.files(args.data, args.languages, everywhere=settings.recipe == "tutorial")
     chosen = device.choose(args.device, args.gpus)
     say_device(chosen, args.gpus, args.nodes)
     if settings.recipe == "tutorial" and settings.tokens_per_sample > LARGE_BLOCK:
@@ -95,7 +100,7 @@ def train_and_export(args: argparse.Namespace) -> None:
             f"train.tokens_per_sample {settings.tokens_per_sample} is above {LARGE_BLOCK}: with the tutorial's recipe "
             "it can run out of memory"
         )
-    with training_process.lock(args.save_dir) as handle, stop_request(args.stop_after_minutes) as stop:
+    with process.lock(args.save_dir) as handle, stop_request(args.stop_after_minutes) as stop:
         done = take_up(args.save_dir, files, settings, args.languages)
         if done < settings.max_update:
             precision = device.choose_precision(settings.precision, chosen, resumed_precision(args.save_dir))
@@ -103,7 +108,7 @@ def train_and_export(args: argparse.Namespace) -> None:
             arguments += running_arguments(args, settings)
             arguments += device_arguments(chosen, precision, args.gpus * args.nodes, RECIPES[settings.recipe])
             arguments += start_arguments(args, settings)
-            arguments = [training_data.joined(args.data), *arguments, *settings.extra_args]
+            arguments = [data_folders.joined(args.data), *arguments, *settings.extra_args]
             with sessions.session(args.save_dir, arguments, done, chosen.kind == "cuda") as session:
                 train(args, settings, [*launcher, "fairseq-train", *arguments], done, handle, stop, session)
         symbols = extend.dictionary_symbols(args.data[0] / "dict.txt")
@@ -244,10 +249,10 @@ def train(
     logging.info(shlex.join(command[command.index("fairseq-train") :]))
     threads = max(1, args.threads // args.gpus)
     recipe = RECIPES[settings.recipe]
-    path = args.save_dir / progress.METRICS
-    scale = progress.Scale(recipe.loss_base, recipe.tokens_per_logged, progress.take_up(path, done))
-    log = progress.Log(scale, readers(args, settings, done))
-    outcome = training_process.run(command, threads, lock_handle, record.environment(path, scale), log, stop)
+    path = args.save_dir / metrics.METRICS
+    scale = metrics.Scale(recipe.loss_base, recipe.tokens_per_logged, metrics.take_up(path, done))
+    log = metrics.Log(scale, readers(args, settings, done))
+    outcome = process.run(command, threads, lock_handle, record.environment(path, scale), log, stop)
     reached = session["to_update"] = checkpoints.prepare_resume(args.save_dir)
     if reached >= settings.max_update:
         return
@@ -259,13 +264,13 @@ def train(
     raise UserError(f"training stopped at update {reached} of {settings.max_update}: {reason}")
 
 
-def readers(args: argparse.Namespace, settings: TrainSettings, done: int) -> list[progress.Reader]:
+def readers(args: argparse.Namespace, settings: TrainSettings, done: int) -> list[metrics.Reader]:
     """What fairseq's log is shown on: the terminal, and TensorBoard where asked for.
 
     Raises:
         UserError: TensorBoard is asked for and not installed.
     """
-    found: list[progress.Reader] = [progress.Terminal(settings.max_update)]
+    found: list[metrics.Reader] = [metrics.Terminal(settings.max_update)]
     if args.tensorboard:
-        found.append(progress.TensorBoard(args.save_dir / "tensorboard", done))
+        found.append(metrics.TensorBoard(args.save_dir / "tensorboard", done))
     return found

@@ -14,7 +14,7 @@ from fairseq import checkpoint_utils, metrics
 from fairseq.trainer import Trainer
 from torch import Tensor
 
-from wikixlm.fairseq_ext.optimizer import FusedAdamW
+from wikixlm.train.fairseq.optimizer import FusedAdamW
 
 
 class Norms:

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from wikixlm import console
 from wikixlm import processes
-from wikixlm import slurm
+from wikixlm.train import slurm
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.interruption import STOPPED
-from wikixlm.fairseq_ext.run import LOCK_HANDLE
-from wikixlm.progress import Log
-from wikixlm.stopping import StopRequest
+from wikixlm.train.fairseq.interruption import STOPPED
+from wikixlm.train.fairseq.run import LOCK_HANDLE
+from wikixlm.train.metrics import Log
+from wikixlm.train.stop_request import StopRequest
 
 SECONDS_TO_END = 30
 # The data loader of a killed training looks only every few seconds whether its trainer is still there.
@@ -97,7 +97,7 @@ def launcher(workers: int, nodes: int, threads: int) -> list[str]:
     Raises:
         UserError: this is no SLURM job with so many nodes.
     """
-    python = [sys.executable, "-m", "wikixlm.fairseq_ext.run"]
+    python = [sys.executable, "-m", "wikixlm.train.fairseq.run"]
     if nodes > 1:
         meeting = ["--nnodes", str(nodes), "--master-addr", socket.gethostname(), "--master-port", str(free_port())]
         return [*slurm.on_every_node(nodes, threads), *python, *torchrun(workers, meeting)]
@@ -105,7 +105,7 @@ def launcher(workers: int, nodes: int, threads: int) -> list[str]:
 
 
 def torchrun(workers: int, meeting: list[str]) -> list[str]:
-    return ["torchrun", *meeting, "--nproc-per-node", str(workers), "-m", "wikixlm.fairseq_ext.run"]
+    return ["torchrun", *meeting, "--nproc-per-node", str(workers), "-m", "wikixlm.train.fairseq.run"]
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext.interruption import SIGNALS
+from wikixlm.train.fairseq.interruption import SIGNALS
 
 SECONDS_BETWEEN_REQUESTS = 2
 

@@ -18,7 +18,9 @@ from wikixlm.model.batches import Batch
 from wikixlm.model.batches import Symbols
 from wikixlm.model.blocks import Blocks
 from wikixlm.model.blocks import prefix
-from wikixlm.fairseq_ext.dataset import HeldOutExamples, Language, TrainingExamples
+from wikixlm.train.fairseq.dataset import HeldOutExamples
+from wikixlm.train.fairseq.dataset import Language
+from wikixlm.train.fairseq.dataset import TrainingExamples
 from wikixlm.model.masking import HELD_OUT_RATIO
 from wikixlm.model.masking import Masking
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from wikixlm import console
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import compat
+from wikixlm.train.fairseq import compat
 from wikixlm.files import atomic_path
 
 LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"

@@ -1,6 +1,6 @@
-"""fairseq's own commands with `compat` applied: `python -m wikixlm.fairseq_ext.run fairseq-train ARGUMENTS…`.
+"""fairseq's own commands with `compat` applied: `python -m wikixlm.train.fairseq.run fairseq-train ARGUMENTS…`.
 
-`torchrun` runs several of them: `… run torchrun --nproc-per-node 2 -m wikixlm.fairseq_ext.run fairseq-train …`;
+`torchrun` runs several of them: `… run torchrun --nproc-per-node 2 -m wikixlm.train.fairseq.run fairseq-train …`;
 on several nodes SLURM runs that once on each.
 """
 
@@ -18,7 +18,9 @@ from typing import NoReturn
 from wikixlm import console
 from wikixlm import processes
 from wikixlm.errors import UserError
-from wikixlm.fairseq_ext import compat, interruption, record
+from wikixlm.train.fairseq import compat
+from wikixlm.train.fairseq import interruption
+from wikixlm.train.fairseq import log
 
 COMMANDS = {
     "fairseq-preprocess": "fairseq_cli.preprocess",
@@ -36,7 +38,7 @@ SECONDS_TO_SAVE = 600
 def main() -> None:
     """Run the command named by the first argument with the others, in this process."""
     if len(sys.argv) < 2 or sys.argv[1] not in (*COMMANDS, "torchrun"):
-        sys.exit(f"usage: python -m wikixlm.fairseq_ext.run {{{','.join([*COMMANDS, 'torchrun'])}}} ARGUMENTS…")
+        sys.exit(f"usage: python -m wikixlm.train.fairseq.run {{{','.join([*COMMANDS, 'torchrun'])}}} ARGUMENTS…")
     command = sys.argv.pop(1)
     sys.argv[0] = command
     processes.follow_parent()
@@ -50,7 +52,7 @@ def main() -> None:
     compat.apply()
     if command == "fairseq-train":
         interruption.install()
-        record.install()
+        log.install()
     status = 0
     try:
         importlib.import_module(COMMANDS[command]).cli_main()
