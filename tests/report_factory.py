@@ -13,7 +13,7 @@ from typing import Any
 from wikixlm.extract import plain_text
 from wikixlm.extract import extract
 from wikixlm.tokenize import tokenize
-from wikixlm.evaluation import figures as evaluation
+from wikixlm.evaluate import scoring as evaluation
 from wikixlm.files import write_json
 from wikixlm.bpe.vocabulary import write_symbols
 

@@ -34,7 +34,7 @@ STAGES = {
     "binarize": ("wikixlm.binarize.binarize", "run fairseq-preprocess on one language"),
     "dictionary": ("wikixlm.binarize.dictionary", "check that all languages share one dictionary and write dict.txt"),
     "train": ("wikixlm.train.command", "train the masked language model with fairseq"),
-    "evaluate": ("wikixlm.evaluate", "masked-token perplexity per language beside the unigram baseline"),
+    "evaluate": ("wikixlm.evaluate.command", "masked-token perplexity per language beside the unigram baseline"),
     "download-xnli": ("wikixlm.download.xnli", "download XNLI: resumable, polite, the same content every time"),
     "prepare-xnli": ("wikixlm.finetuning.xnli", "XNLI's examples in the model's languages"),
     "finetune": (

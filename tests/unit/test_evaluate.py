@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from wikixlm.train import checkpoints
-from wikixlm import evaluate
+from wikixlm.evaluate import command as evaluate
 from wikixlm.train import command as train
-from wikixlm import unigram
+from wikixlm.evaluate import unigram
 from wikixlm.errors import UserError
-from wikixlm.evaluation import figures
+from wikixlm.evaluate import scoring
 from wikixlm.model.masking import Masking
 from wikixlm.model.masking import mask_tokens
 
@@ -109,7 +109,7 @@ def test_the_mean_is_that_of_each_column(rows):
 def test_batches_of_any_size_give_the_same_figures(rows, model, data, tmp_path, max_tokens):
     again = table(evaluated(model, data, tmp_path, "--max-tokens", max_tokens))
     for key, row in rows.items():
-        for column in figures.COLUMNS:
+        for column in scoring.COLUMNS:
             assert float(again[key][column]) == pytest.approx(float(row[column]), rel=1e-5), (key, column)
 
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wikixlm import evaluate
+from wikixlm.evaluate import command as evaluate
 from wikixlm import export
 from wikixlm.tokenize import tokenize
 from wikixlm.train import command as train
@@ -22,7 +22,7 @@ from wikixlm.bpe.encoder import Segmenter
 from wikixlm.bpe.encoder import read_codes
 from wikixlm.documents import Document
 from wikixlm.errors import UserError
-from wikixlm.evaluation import texts
+from wikixlm.evaluate import texts
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
 from wikixlm.bpe.vocabulary import write_symbols
 
@@ -216,7 +216,7 @@ def test_batches_of_any_size_give_the_same_pseudo_perplexity(run, reference):
 
 
 def test_progress_is_said(run, monkeypatch, capsys):
-    monkeypatch.setattr("wikixlm.evaluation.pseudo.SECONDS_BETWEEN_REPORTS", 0)
+    monkeypatch.setattr("wikixlm.evaluate.pseudo_likelihood.SECONDS_BETWEEN_REPORTS", 0)
     scored("--checkpoint", run / "model.pt", "--data", run / "data", "--splits", "test", "--pseudo", 2)
     assert "pseudo-log-likelihood of 2 lines in fr: " in capsys.readouterr().err
 

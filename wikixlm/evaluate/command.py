@@ -42,10 +42,14 @@ import numpy.typing as npt
 from wikixlm import console
 from wikixlm.model import device
 from wikixlm.train import data_folders
-from wikixlm import unigram
+from wikixlm.evaluate import unigram
 from wikixlm.errors import UserError
-from wikixlm.evaluation import figures, models, pseudo, steps, texts
-from wikixlm.evaluation.figures import Row
+from wikixlm.evaluate import scoring
+from wikixlm.evaluate import models
+from wikixlm.evaluate import pseudo_likelihood
+from wikixlm.evaluate import preprocessing
+from wikixlm.evaluate import texts
+from wikixlm.evaluate.scoring import Row
 from wikixlm.model.blocks import prefix
 from wikixlm.tokenize.word_segmenters import JAPANESE
 
@@ -134,9 +138,9 @@ def main(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="wikixlm-") as folder:
         rows = table(model, list(find_texts(args, model, Path(folder))), args)
     if args.output:
-        figures.write_table(args.output, rows)
+        scoring.write_table(args.output, rows)
     else:
-        figures.print_table(sys.stdout, rows)
+        scoring.print_table(sys.stdout, rows)
     for row in rows:
         if row.language == "mean":
             values = row.figures
@@ -179,7 +183,7 @@ def find_texts(args: argparse.Namespace, model: models.Model, folder: Path) -> I
             for language in args.languages or model.languages:
                 yield Text(language, split, prefix(args.data[0], split, language))
         return
-    how = steps.choose(args.export, args.codes, args.lowercase_and_remove_accent, args.japanese, args.kytea_model)
+    how = preprocessing.choose(args.export, args.codes, args.lowercase_and_remove_accent, args.japanese, args.kytea_model)
     for language, source in args.text:
         target = folder / language
         texts.binarize_raw(source, target, how.tokenizer(language), how.merges, model.dictionary)
@@ -195,13 +199,13 @@ def table(model: models.Model, sources: list[Text], args: argparse.Namespace) ->
         if language not in baselines:
             baselines[language] = baseline(args.data, language, len(model.dictionary))
         size = texts.measure(path, sizes)
-        row = figures.score(model, path, language, size, baselines[language], args.seed, args.max_tokens)
+        row = scoring.score(model, path, language, size, baselines[language], args.seed, args.max_tokens)
         if args.pseudo:
             lines = texts.first_lines(path, args.pseudo)
-            row |= pseudo.score(model, lines, language, sizes, args.max_tokens)
+            row |= pseudo_likelihood.score(model, lines, language, sizes, args.max_tokens)
         logging.info("%s %s: %s, %s", language, split, size, row)
         by_split.setdefault(split, []).append(Row(language, split, row))
-    return [row for rows in by_split.values() for row in [*rows, figures.mean(rows)]]
+    return [row for rows in by_split.values() for row in [*rows, scoring.mean(rows)]]
 
 
 def baseline(data: list[Path] | None, language: str, vocabulary: int) -> npt.NDArray[np.float64] | None:

@@ -9,8 +9,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm.evaluation.models import SYMBOLS, Model
-from wikixlm.evaluation.texts import Size
+from wikixlm.evaluate.models import SYMBOLS
+from wikixlm.evaluate.models import Model
+from wikixlm.evaluate.texts import Size
 from wikixlm.model.batches import held_out_batch
 from wikixlm.model.blocks import Blocks
 from wikixlm.files import atomic_text

@@ -16,9 +16,11 @@ import numpy.typing as npt
 
 from wikixlm import console
 from wikixlm.bpe.encoder import SPECIALS
-from wikixlm.evaluation.figures import bits_per_character, perplexity
-from wikixlm.evaluation.models import SYMBOLS, Model
-from wikixlm.evaluation.texts import Size
+from wikixlm.evaluate.scoring import bits_per_character
+from wikixlm.evaluate.scoring import perplexity
+from wikixlm.evaluate.models import SYMBOLS
+from wikixlm.evaluate.models import Model
+from wikixlm.evaluate.texts import Size
 from wikixlm.model.batches import Batch
 from wikixlm.model.stateless_random import Integers
 
