@@ -7,8 +7,8 @@ Makes: EXPORT, the files of the export; functions that end the run, or leave a p
 import functools
 
 from wikixlm import console
-from wikixlm.export import FILES
-from wikixlm.export import obstacle
+from wikixlm.export.command import FILES
+from wikixlm.export.command import obstacle
 
 EXPORT = [f"export/{name}" for name in FILES]
 

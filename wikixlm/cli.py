@@ -43,7 +43,7 @@ STAGES = {
     ),
     "score-xnli": ("wikixlm.finetuning.xnli_scores", "XNLI's table: accuracy per language, over seeds, and the gap"),
     "provenance": ("wikixlm.provenance", "what a model was made of: sources, configuration, versions, hashes"),
-    "export": ("wikixlm.export", "write the model as a Hugging Face directory for transformers"),
+    "export": ("wikixlm.export.command", "write the model as a Hugging Face directory for transformers"),
     "fill": ("wikixlm.fill", "have the model fill in [MASK] in a sentence"),
     "embed": ("wikixlm.embed", "vectors of sentences, a line each, as a NumPy array"),
     "retrieve": ("wikixlm.retrieve", "nearest-neighbour accuracy between the sentences of two languages"),

@@ -19,8 +19,10 @@ from wikixlm import hf
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.cli import main
 from wikixlm.errors import UserError
-from wikixlm.export import FILES, obstacle
-from wikixlm.hf import bert, vocabulary
+from wikixlm.export.command import FILES
+from wikixlm.export.command import obstacle
+from wikixlm.export import bert
+from wikixlm.hf import vocabulary
 
 EOS, MASK = SPECIALS.index("</s>"), SPECIALS.index("<mask>")
 
@@ -243,7 +245,7 @@ def refused(run, output, capsys, model=None):
 def test_what_stands_in_the_way_is_known_before_the_training(monkeypatch):
     assert obstacle(embedding_norm=True, stages_run_here=True) is None
     assert "train.encoder_normalize_before: true" in obstacle(embedding_norm=False, stages_run_here=False)
-    monkeypatch.setattr("wikixlm.export.find_spec", lambda name: None)
+    monkeypatch.setattr("wikixlm.export.command.find_spec", lambda name: None)
     assert obstacle(embedding_norm=True, stages_run_here=False) is None, "conda environments have their own packages"
     assert "pip install 'wikixlm[hf]'" in obstacle(embedding_norm=True, stages_run_here=True)
 

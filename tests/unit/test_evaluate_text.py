@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wikixlm.evaluate import command as evaluate
-from wikixlm import export
+from wikixlm.export import command as export
 from wikixlm.tokenize import tokenize
 from wikixlm.train import command as train
 from wikixlm.bpe.encoder import SPECIALS

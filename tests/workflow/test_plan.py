@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.workflow.conftest import ROOT, SMALL, Workflow
-from wikixlm.export import FILES
+from wikixlm.export.command import FILES
 
 TRAINING = {"train_mlm", "evaluate_mlm", "provenance", "export_hf", "report", "all"}
 

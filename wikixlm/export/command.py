@@ -87,7 +87,8 @@ def write_model(folder: Path, model: Any, languages: Sequence[str], args: argpar
     """
     import torch
 
-    from wikixlm.hf.bert import EOS, bert_model
+    from wikixlm.export.bert import EOS
+    from wikixlm.export.bert import bert_model
 
     transformers = hf.quietly()
     extra = {
@@ -120,7 +121,7 @@ def write_card(folder: Path, model: Any, merges: list[Merge], languages: list[st
     """Write the model card."""
     from wikixlm.model.blocks import Blocks
     from wikixlm.model.blocks import prefix
-    from wikixlm.hf import card
+    from wikixlm.export import card
 
     facts = card.Facts(
         languages=languages,
@@ -156,7 +157,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Write the folder."""
     hf.quietly()
-    from wikixlm.hf import bert, vocabulary
+    from wikixlm.export import bert
+    from wikixlm.hf import vocabulary
 
     check_output(args.output)
     state = checkpoints.load(args.model)
