@@ -12,10 +12,11 @@ from transformers import AutoModelForMaskedLM
 
 from wikixlm import hf
 from wikixlm.cli import STAGES, main
-from wikixlm.embed import embed
+from wikixlm.hf.embed import embed
 from wikixlm.errors import UserError
-from wikixlm.hf.encoder import SentenceEncoder
-from wikixlm.retrieve import accuracy, nearest
+from wikixlm.hf.sentence_vectors import SentenceEncoder
+from wikixlm.hf.retrieve import accuracy
+from wikixlm.hf.retrieve import nearest
 
 
 def wikixlm(*words):
@@ -113,7 +114,7 @@ def test_a_long_line_counts_whole(run, encoder):
 
 
 def test_more_lines_than_are_sorted_at_a_time(run, encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr("wikixlm.embed.AT_ONCE", 3)
+    monkeypatch.setattr("wikixlm.hf.embed.AT_ONCE", 3)
     texts = [f"{'a ' * (number % 5)}b{number}" for number in range(10)]
     (tmp_path / "text").write_text("".join(f"{text}\n" for text in texts))
     assert embed(tmp_path / "text", encoder, tmp_path / "out.npy", allow_empty=False) == 10

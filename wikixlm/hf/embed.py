@@ -19,7 +19,7 @@ from wikixlm.model import device
 from wikixlm.bpe.encoder import text_lines
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
-from wikixlm.hf.encoder import SentenceEncoder
+from wikixlm.hf.sentence_vectors import SentenceEncoder
 from wikixlm.hf.exported import add_model_arguments, exported_model
 
 AT_ONCE = 10_000  # lines sorted by length at a time; memory grows with it, not with the file
