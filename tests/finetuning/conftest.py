@@ -7,7 +7,7 @@ import pytest
 import tiny_model
 import xnli_factory as factory
 
-from wikixlm.finetuning import xnli
+from wikixlm.finetune import prepare_xnli
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +21,10 @@ def data(tmp_path_factory) -> Path:
     """XNLI in small, prepared for en and bg."""
     folder = tmp_path_factory.mktemp("xnli")
     parser = argparse.ArgumentParser()
-    xnli.add_arguments(parser)
+    prepare_xnli.add_arguments(parser)
     source = factory.write(folder / "source")
     words = ["--source", source, "--languages", "en", "bg", "--output-dir", folder, "--counts", folder / "counts.json"]
-    xnli.main(parser.parse_args([str(word) for word in words]))
+    prepare_xnli.main(parser.parse_args([str(word) for word in words]))
     return folder
 
 

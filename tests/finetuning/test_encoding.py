@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wikixlm import hf
-from wikixlm.finetuning.encoding import Encoder
-from wikixlm.finetuning.examples import Example
-from wikixlm.finetuning.trainer import LengthGrouped
+from wikixlm.finetune.dataset import Encoder
+from wikixlm.finetune.examples import Example
+from wikixlm.finetune.trainer import LengthGrouped
 
 LABELS = {label: number for number, label in enumerate(sorted(factory.SIGNS))}
 

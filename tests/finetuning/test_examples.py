@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
-from wikixlm.finetuning.examples import Columns, Example, Sorter, read_files
+from wikixlm.finetune.examples import Columns
+from wikixlm.finetune.examples import Example
+from wikixlm.finetune.examples import Sorter
+from wikixlm.finetune.examples import read_files
 
 PAIR = Columns(("a", "b"), "label", "language")
 ONE = Columns(("text",), fixed="de")

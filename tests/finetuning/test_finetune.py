@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, pipeline
 
 from wikixlm import hf
 from wikixlm.errors import UserError
-from wikixlm.finetuning import finetune
+from wikixlm.finetune import command as finetune
 
 
 def test_the_model_learns_and_transfers_to_the_language_it_was_not_fine_tuned_on(finetuned):

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from wikixlm.errors import UserError
-from wikixlm.finetuning import scores, xnli_scores
-from wikixlm.finetuning.scores import Score
+from wikixlm.finetune import scores
+from wikixlm.finetune import xnli_table
+from wikixlm.finetune.scores import Score
 
 
 def test_accuracy_and_f1_by_hand():
@@ -44,8 +45,8 @@ def write(folder, accuracies: dict[str, dict[str, float]]) -> list[str]:
 
 def run(words: list[str]) -> None:
     parser = argparse.ArgumentParser()
-    xnli_scores.add_arguments(parser)
-    xnli_scores.main(parser.parse_args(words))
+    xnli_table.add_arguments(parser)
+    xnli_table.main(parser.parse_args(words))
 
 
 def test_means_spread_and_the_gap_to_english(tmp_path, capfd):

@@ -9,14 +9,14 @@ import xnli_factory as factory
 
 from wikixlm.errors import UserError
 from wikixlm.files import open_text
-from wikixlm.finetuning import xnli
+from wikixlm.finetune import prepare_xnli
 
 
 def prepare(source: Path, output: Path, languages: str = "en bg") -> dict:
     parser = argparse.ArgumentParser()
-    xnli.add_arguments(parser)
+    prepare_xnli.add_arguments(parser)
     words = ["--source", source, "--languages", *languages.split(), "--output-dir", output]
-    xnli.main(parser.parse_args([*map(str, words), "--counts", str(output / "counts.json")]))
+    prepare_xnli.main(parser.parse_args([*map(str, words), "--counts", str(output / "counts.json")]))
     return json.loads((output / "counts.json").read_text())
 
 

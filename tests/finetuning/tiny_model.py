@@ -10,8 +10,9 @@ from wikixlm.bpe.encoder import END
 from wikixlm.bpe.encoder import JOINT
 from wikixlm.bpe.encoder import SPECIALS
 from wikixlm.bpe.encoder import Merge
-from wikixlm.finetuning import finetune
-from wikixlm.finetuning.scores import Score, read_table
+from wikixlm.finetune import command as finetune
+from wikixlm.finetune.scores import Score
+from wikixlm.finetune.scores import read_table
 from wikixlm.hf import vocabulary
 
 LANGUAGES = ["en", "bg"]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import console, hf
-from wikixlm.finetuning.examples import Example
+from wikixlm.finetune.examples import Example
 from wikixlm.tokenize.characters import lowercase_and_remove_accents
 
 

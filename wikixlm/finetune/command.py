@@ -27,10 +27,19 @@ from wikixlm.model import device
 from wikixlm import hf
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json, write_json
-from wikixlm.finetuning.encoding import Encoder
-from wikixlm.finetuning.examples import Columns, Counts, Example, Sorter, read_files
-from wikixlm.finetuning.fitting import Fitted, Machine, Settings, fit
-from wikixlm.finetuning.scores import Score, mean, write_table
+from wikixlm.finetune.dataset import Encoder
+from wikixlm.finetune.examples import Columns
+from wikixlm.finetune.examples import Counts
+from wikixlm.finetune.examples import Example
+from wikixlm.finetune.examples import Sorter
+from wikixlm.finetune.examples import read_files
+from wikixlm.finetune.fit import Fitted
+from wikixlm.finetune.fit import Machine
+from wikixlm.finetune.fit import Settings
+from wikixlm.finetune.fit import fit
+from wikixlm.finetune.scores import Score
+from wikixlm.finetune.scores import mean
+from wikixlm.finetune.scores import write_table
 
 METRICS = "metrics.tsv"
 RECORD = "finetuning.json"

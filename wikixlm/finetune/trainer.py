@@ -28,8 +28,9 @@ from transformers import (
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from wikixlm import console
-from wikixlm.finetuning.encoding import Encoded
-from wikixlm.finetuning.fitting import Machine, Settings
+from wikixlm.finetune.dataset import Encoded
+from wikixlm.finetune.fit import Machine
+from wikixlm.finetune.fit import Settings
 
 WARMUP = 0.06  # share of the updates, as in RoBERTa's and XLM-R's fine-tuning
 _STATE = "trainer_state.json"  # what the Trainer writes last into a checkpoint

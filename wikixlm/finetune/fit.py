@@ -13,8 +13,9 @@ import numpy as np
 
 from wikixlm import console
 from wikixlm.files import sha256
-from wikixlm.finetuning.encoding import Encoded
-from wikixlm.finetuning.scores import Score, score
+from wikixlm.finetune.dataset import Encoded
+from wikixlm.finetune.scores import Score
+from wikixlm.finetune.scores import score
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def fit(
         machine: where to compute.
         checkpoints: the folder.
     """
-    from wikixlm.finetuning import trainer
+    from wikixlm.finetune import trainer
 
     valid = choosing(encoded)
     record = {
