@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from wikixlm import provenance
+from wikixlm.provenance import manifest
 from wikixlm.cli import main
 
 
@@ -41,15 +41,15 @@ def test_a_changed_checkout_is_marked(tmp_path):
     def git(*words):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
 
-    assert provenance.git_commit(tmp_path) is None
+    assert manifest.git_commit(tmp_path) is None
     git("init", "-q")
     (tmp_path / "file").write_text("one")
     git("add", "file")
     git("commit", "-qm", "one")
-    clean = provenance.git_commit(tmp_path)
+    clean = manifest.git_commit(tmp_path)
     assert len(clean) == 40
     (tmp_path / "file").write_text("two")
-    assert provenance.git_commit(tmp_path) == f"{clean}+changes"
+    assert manifest.git_commit(tmp_path) == f"{clean}+changes"
 
 
 def test_commands_are_taken_from_the_logs_and_of_shards_the_first(tmp_path):
@@ -64,10 +64,10 @@ def test_commands_are_taken_from_the_logs_and_of_shards_the_first(tmp_path):
         log(f"extract/en/{shard:05d}-of-00003.log", f"extract --shard {shard}")
     (tmp_path / "logs" / "benchmarks").mkdir()
     (tmp_path / "logs" / "other.log").write_text("no command\n")
-    found = provenance.commands(tmp_path / "logs")
+    found = manifest.commands(tmp_path / "logs")
     assert {name.removeprefix(f"{tmp_path}/"): command for name, command in found.items()} == {
         "logs/learn_bpe.log": "wikixlm learn-bpe --codes 2000",
         "logs/split/en.log": "wikixlm split --language en",
         "logs/extract/en/00000-of-00003.log": "wikixlm extract --shard 0",
     }
-    assert provenance.commands(tmp_path / "nowhere") == {}
+    assert manifest.commands(tmp_path / "nowhere") == {}

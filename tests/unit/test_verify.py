@@ -5,7 +5,8 @@ import json
 import pytest
 
 from wikixlm.cli import main
-from wikixlm.provenance import describe_file, packages
+from wikixlm.provenance.manifest import describe_file
+from wikixlm.provenance.manifest import packages
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wikixlm import console, provenance
+from wikixlm import console
+from wikixlm.provenance import manifest as provenance
 from wikixlm.download.progress import Progress
 from wikixlm.errors import UserError
 from wikixlm.files import read_json
