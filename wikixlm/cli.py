@@ -51,8 +51,8 @@ STAGES = {
     "plan": ("wikixlm.plan", "what a run will need: downloads, disk, hours, jobs"),
     "status": ("wikixlm.status", "how far a run is: languages by stages, what failed, time left"),
     "report": ("wikixlm.report.command", "one HTML page on a run, finished or not: data, learning, cost"),
-    "jobs": ("wikixlm.jobs", "what the jobs of a run took, against what was asked for"),
-    "summary": ("wikixlm.summary", "where the model is, its perplexities, and what to type next"),
+    "jobs": ("wikixlm.report.jobs", "what the jobs of a run took, against what was asked for"),
+    "summary": ("wikixlm.report.summary", "where the model is, its perplexities, and what to type next"),
 }
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wikixlm import cli, jobs
+from wikixlm import cli
+from wikixlm.report import jobs
 from wikixlm.errors import UserError
 
 SNAKEFILE = """

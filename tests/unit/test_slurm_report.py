@@ -5,7 +5,8 @@ import re
 
 from snakemake_executor_plugin_slurm.efficiency_report import create_efficiency_report
 
-from wikixlm import cli, slurm_report
+from wikixlm import cli
+from wikixlm.report import slurm_report
 
 # JobID, JobName, Comment, Elapsed, TotalCPU, NNodes, NCPUS, MaxRSS, ReqMem
 SACCT = """\

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from wikixlm.jobs import measured
+from wikixlm.report.jobs import measured
 from wikixlm.report.run import Run
 
 # The stages in their order, as the benchmarks' files and folders name them.

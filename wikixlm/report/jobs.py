@@ -12,7 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wikixlm import slurm_report, snakemake_log
+from wikixlm.report import slurm_report
+from wikixlm import snakemake_log
 from wikixlm.errors import UserError
 
 # What the Snakemake inside a cluster's job takes, beside the command that the benchmark sees.
