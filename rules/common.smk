@@ -13,9 +13,9 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from wikixlm import failures
-from wikixlm import needs
-from wikixlm import run_record
+from wikixlm.workflow import failures
+from wikixlm.workflow import resources
+from wikixlm.workflow import run_record
 from wikixlm.config import load_or_exit
 from wikixlm.files import sha256
 from wikixlm.config.package_paths import locate

@@ -8,7 +8,7 @@ from wikimedia_server import WikimediaServer
 
 from wikixlm import cli
 from wikixlm.download import progress
-from wikixlm.status import details
+from wikixlm.workflow.status import details
 
 
 def plan(server: WikimediaServer, directory: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:

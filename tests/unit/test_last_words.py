@@ -6,7 +6,8 @@ import os
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from wikixlm.failures import LastWords, explain
+from wikixlm.workflow.failures import LastWords
+from wikixlm.workflow.failures import explain
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from wikixlm import needs
+from wikixlm.workflow import resources
 
 
 @pytest.mark.parametrize(
@@ -21,20 +21,20 @@ from wikixlm import needs
     ],
 )
 def test_a_job_asks_for_more_the_more_it_reads(stage, megabytes, workers, memory, minutes):
-    assert needs.memory(stage, megabytes, workers) == memory
-    assert needs.minutes(stage, megabytes, workers) == minutes
+    assert resources.memory(stage, megabytes, workers) == memory
+    assert resources.minutes(stage, megabytes, workers) == minutes
 
 
 def test_a_source_is_as_large_as_its_dump(tmp_path):
     manifest, text = tmp_path / "manifest.json", tmp_path / "en.txt"
     manifest.write_text(json.dumps({"size": 24_000_000_000, "files": []}))
     text.write_bytes(b"x" * 500_000)
-    assert needs.source_megabytes([str(manifest)]) == 24_000
-    assert needs.source_megabytes([str(text), str(text)]) == 1
+    assert resources.source_megabytes([str(manifest)]) == 24_000
+    assert resources.source_megabytes([str(text), str(text)]) == 1
 
 
 def test_a_source_that_is_not_there_yet_is_told_apart(tmp_path):
     """Snakemake takes this error for: known later."""
     with pytest.raises(FileNotFoundError) as failure:
-        needs.source_megabytes([str(tmp_path / "manifest.json")])
+        resources.source_megabytes([str(tmp_path / "manifest.json")])
     assert failure.value.filename == str(tmp_path / "manifest.json")

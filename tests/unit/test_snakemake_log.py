@@ -1,6 +1,12 @@
 """Reading Snakemake's logs; the texts are as version 9.27 wrote them on one machine and through SLURM."""
 
-from wikixlm.snakemake_log import Failed, Finished, Header, Planned, Sent, events, seconds
+from wikixlm.workflow.snakemake_log import Failed
+from wikixlm.workflow.snakemake_log import Finished
+from wikixlm.workflow.snakemake_log import Header
+from wikixlm.workflow.snakemake_log import Planned
+from wikixlm.workflow.snakemake_log import Sent
+from wikixlm.workflow.snakemake_log import events
+from wikixlm.workflow.snakemake_log import seconds
 
 HEAD = """\
 SNAKEMAKE

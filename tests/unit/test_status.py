@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from wikixlm import cli, run_record
+from wikixlm import cli
+from wikixlm.workflow import run_record
 from wikixlm.errors import UserError
-from wikixlm.status import show
+from wikixlm.workflow.status import show
 
 LOG = "2026-11-24T150000.000000.snakemake.log"
 SHARD = "{k:05d}-of-00003"

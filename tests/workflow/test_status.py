@@ -7,7 +7,7 @@ import sys
 import time
 
 from tests.workflow.conftest import ROOT, SNAKEMAKE, Workflow
-from wikixlm.status import show
+from wikixlm.workflow.status import show
 
 
 def states(run: Workflow, language: str) -> list[str]:

@@ -8,7 +8,7 @@ from wikixlm.plan import training
 from wikixlm.plan.calibration import Calibration
 from wikixlm.plan.sizes import Source
 from wikixlm.plan.training import Pace
-from wikixlm.run_record import TEXT
+from wikixlm.workflow.run_record import TEXT
 
 MB = 1e6
 # Codes at which sizes were measured, and how little of them remains however many codes there are.

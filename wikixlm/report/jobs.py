@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wikixlm.report import slurm_report
-from wikixlm import snakemake_log
+from wikixlm.workflow import snakemake_log
 from wikixlm.errors import UserError
 
 # What the Snakemake inside a cluster's job takes, beside the command that the benchmark sees.

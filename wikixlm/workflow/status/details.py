@@ -11,7 +11,7 @@ from wikixlm.errors import UserError
 from wikixlm.train.metrics import METRICS
 from wikixlm.train.metrics import duration
 from wikixlm.train.metrics import read_metrics
-from wikixlm.status.collect import tail
+from wikixlm.workflow.status.collect import tail
 
 ROWS = 50  # of the training's log, over which its speed is taken
 SAVE_DIR = Path("checkpoints") / "mlm"

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wikixlm import run_record
-from wikixlm.run_record import Record
+from wikixlm.workflow import run_record
+from wikixlm.workflow.run_record import Record
 from wikixlm.extract.shards import shard_name
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from wikixlm import run_record, snakemake_log
+from wikixlm.workflow import run_record
+from wikixlm.workflow import snakemake_log
 from wikixlm.train.metrics import duration
-from wikixlm.run_record import Record
-from wikixlm.snakemake_log import Failed, Sent
+from wikixlm.workflow.run_record import Record
+from wikixlm.workflow.snakemake_log import Failed
+from wikixlm.workflow.snakemake_log import Sent
 
 # A job's rule, and its language ("" for one of none).
 Place = tuple[str, str]

@@ -6,11 +6,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wikixlm.run_record import Record
-from wikixlm.snakemake_log import Failed, Sent, seconds
-from wikixlm.status import call as calls
-from wikixlm.status.call import Call
-from wikixlm.status.stages import JOINT, PER_LANGUAGE, Stage
+from wikixlm.workflow.run_record import Record
+from wikixlm.workflow.snakemake_log import Failed
+from wikixlm.workflow.snakemake_log import Sent
+from wikixlm.workflow.snakemake_log import seconds
+from wikixlm.workflow.status import call as calls
+from wikixlm.workflow.status.call import Call
+from wikixlm.workflow.status.stages import JOINT
+from wikixlm.workflow.status.stages import PER_LANGUAGE
+from wikixlm.workflow.status.stages import Stage
 
 
 @dataclass
