@@ -108,7 +108,10 @@ def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict
 
 def code() -> list[str]:
     """Every module of our recipe."""
-    return [path.read_text() for path in sorted((ROOT / "wikixlm" / "fairseq_ext").rglob("*.py"))]
+    return [
+        path.read_text()
+        for path in sorted(path for room in ("model", "train") for path in (ROOT / "wikixlm" / room).rglob("*.py"))
+    ]
 
 
 def report(runs: list[dict[str, Any]], variants: list[str], args: argparse.Namespace) -> None:
@@ -231,10 +234,8 @@ class HeldOut:
     def __init__(self, args: argparse.Namespace) -> None:
         import numpy as np
 
-        from wikixlm.model.batches import Symbols
-        from wikixlm.model.batches import held_out_batch
-        from wikixlm.model.blocks import Blocks
-        from wikixlm.model.blocks import prefix
+        from wikixlm.model.batches import Symbols, held_out_batch
+        from wikixlm.model.blocks import Blocks, prefix
         from wikixlm.model.extend import dictionary_symbols
         from wikixlm.model.masking import Masking
 

@@ -39,7 +39,7 @@ LIBRARY_BYTES = (
     12_000_000  # what sacremoses and transformers are timed on; they remember nothing of what they have seen
 )
 WITHOUT_PREPASS = (
-    "import functools; from wikixlm import cli, wikitext as w; "
+    "import functools; from wikixlm import cli; from wikixlm.extract import wikitext as w; "
     "w.Wikitext.prepare = functools.partialmethod(w.Wikitext.prepare, drop=False); cli.main()"
 )
 
@@ -279,8 +279,7 @@ def moses_scripts() -> Path | None:
 def step(what: str) -> Callable[[str], str]:
     """What is done to a line."""
     if what == "moses":
-        from wikixlm.tokenize.moses import Normalizer
-        from wikixlm.tokenize.moses import Tokenizer
+        from wikixlm.tokenize.moses import Normalizer, Tokenizer
 
         normalize, tokenize = Normalizer("en"), Tokenizer("en")
         return lambda line: " ".join(tokenize(normalize(line)))

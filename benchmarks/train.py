@@ -278,10 +278,8 @@ def run_hf(args: argparse.Namespace, clock: Clock, cuda: bool) -> None:
     import torch
     from transformers import BertConfig, BertForMaskedLM, get_linear_schedule_with_warmup
 
-    from wikixlm.model.batches import Symbols
-    from wikixlm.model.batches import make_batch
-    from wikixlm.model.blocks import Blocks
-    from wikixlm.model.blocks import prefix
+    from wikixlm.model.batches import Symbols, make_batch
+    from wikixlm.model.blocks import Blocks, prefix
     from wikixlm.model.masking import Masking
 
     width, inner, heads, layers = DIMS[args.dims]

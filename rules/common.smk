@@ -16,7 +16,7 @@ from snakemake.settings.types import DeploymentMethod
 from wikixlm.workflow import failures
 from wikixlm.workflow import resources
 from wikixlm.workflow import run_record
-from wikixlm.config import load_or_exit
+from wikixlm.workflow.preflight import load_or_exit
 from wikixlm.files import sha256
 from wikixlm.config.package_paths import locate
 
@@ -76,18 +76,18 @@ def read_mb(wildcards, input):
 
 def shard_mb(wildcards, input):
     """MB of its source that a shard's job reads; the source may be a manifest beside the dump."""
-    return needs.source_megabytes(input) / len(cfg.shards(wildcards.lang))
+    return resources.source_megabytes(input) / len(cfg.shards(wildcards.lang))
 
 
 def memory(stage, workers=1, size=read_mb):
     """A function for mem_mb: by what the job reads, where that matters, and more with each attempt."""
-    known = (lambda *_: 0) if needs.flat(stage) else size
-    return lambda wildcards, input, attempt: attempt * needs.memory(stage, known(wildcards, input), workers)
+    known = (lambda *_: 0) if resources.flat(stage) else size
+    return lambda wildcards, input, attempt: attempt * resources.memory(stage, known(wildcards, input), workers)
 
 
 def minutes(stage, workers=1, size=read_mb):
     """A function for runtime, likewise."""
-    return lambda wildcards, input, attempt: attempt * needs.minutes(stage, size(wildcards, input), workers)
+    return lambda wildcards, input, attempt: attempt * resources.minutes(stage, size(wildcards, input), workers)
 
 
 def shards(pattern):

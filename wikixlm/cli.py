@@ -29,7 +29,10 @@ STAGES = {
     "learn-bpe": ("wikixlm.bpe.learn", "learn joint BPE codes from a sample of all languages"),
     "apply-bpe": ("wikixlm.bpe.apply", "segment one shard or one held-out split"),
     "concatenate": ("wikixlm.bpe.concatenate", "join the segmented shards of one language"),
-    "segmentation": ("wikixlm.bpe.statistics", "tokens per word, unknown characters, whole words: a table of languages"),
+    "segmentation": (
+        "wikixlm.bpe.statistics",
+        "tokens per word, whole words and unknown characters by language",
+    ),
     "vocabulary": ("wikixlm.bpe.vocabulary", "merge symbol counts into the joint vocabulary"),
     "binarize": ("wikixlm.binarize.binarize", "run fairseq-preprocess on one language"),
     "dictionary": ("wikixlm.binarize.dictionary", "check that all languages share one dictionary and write dict.txt"),

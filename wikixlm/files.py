@@ -231,3 +231,13 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number (from 1) and text of each line of a UTF-8 file, without its line end; a bad byte is a UserError."""
+    with open_binary(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                yield number, line.decode().removesuffix("\n").removesuffix("\r")
+            except UnicodeDecodeError as failure:
+                raise UserError(f"{path}, line {number}: not UTF-8 ({failure.reason})") from failure

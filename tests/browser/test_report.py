@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from tests.report_factory import make_run
-from tests.required import lacking
+from tests.support.reports import make_run
+from tests.support.required import lacking
 from wikixlm.report.command import report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

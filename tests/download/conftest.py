@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from downloading import DUMP, QUICK, Download
-from wikimedia_server import WikimediaServer
 
+from tests.support.downloading import DUMP, QUICK, Download
+from tests.support.wikimedia_server import WikimediaServer
 from wikixlm.download import command as fetch
 
 

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from downloading import DUMP, NAME, start
-from wikimedia_server import WikimediaServer
 
+from tests.support.downloading import DUMP, NAME, start
+from tests.support.wikimedia_server import WikimediaServer
 from wikixlm.download.progress import Progress, describe
 
 

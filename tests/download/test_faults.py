@@ -5,8 +5,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from downloading import DUMP, NAME, Download, no_bad_file
-from wikimedia_server import (
+
+from tests.support.downloading import DUMP, NAME, Download, no_bad_file
+from tests.support.wikimedia_server import (
     Fault,
     WikimediaServer,
     answer,
@@ -20,7 +21,6 @@ from wikimedia_server import (
     trickle,
     web_page,
 )
-
 from wikixlm.errors import UserError
 
 HALF = len(DUMP) // 2

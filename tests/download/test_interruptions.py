@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from downloading import DUMP, NAME, Download, start
-from wikimedia_server import WikimediaServer, multistream
 
+from tests.support.downloading import DUMP, NAME, Download, start
+from tests.support.wikimedia_server import WikimediaServer, multistream
 from wikixlm.download import connection_slots
 from wikixlm.errors import UserError
 
@@ -109,7 +109,10 @@ def test_a_server_that_refuses_a_connection_is_tried_again(server: WikimediaServ
 
 def test_a_killed_process_frees_its_slot(tmp_path: Path) -> None:
     host = f"{tmp_path.name}.test:{random.randrange(10**6)}"
-    hold = f"from wikixlm.download.connection_slots import slot\nwith slot({host!r}):\n    print('held', flush=True)\n    input()"
+    hold = (
+        "from wikixlm.download.connection_slots import slot\n"
+        f"with slot({host!r}):\n    print('held', flush=True)\n    input()"
+    )
     holders = [
         subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(connection_slots.SLOTS)

@@ -11,9 +11,9 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from downloading import DUMP, NAME, QUICK, Download, start
-from wikimedia_server import WikimediaServer, drop, multistream
 
+from tests.support.downloading import DUMP, NAME, QUICK, Download, start
+from tests.support.wikimedia_server import WikimediaServer, drop, multistream
 from wikixlm.download import list_dumps
 from wikixlm.errors import UserError
 

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from downloading import DUMP, NAME
-from wikimedia_server import WikimediaServer, answer, multistream
+
+from tests.support.downloading import DUMP, NAME
+from tests.support.wikimedia_server import WikimediaServer, answer, multistream
 
 ROOT = Path(__file__).parents[2]
 PATH = f"/dewiki/20261101/{NAME}"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from downloading import QUICK
-from wikimedia_server import WikimediaServer, answer, drop, web_page
 
+from tests.support.downloading import QUICK
+from tests.support.wikimedia_server import WikimediaServer, answer, drop, web_page
 from wikixlm.download import xnli
 from wikixlm.errors import UserError
 

@@ -9,21 +9,20 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from export_factory import JAPANESE, LANGUAGES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, DataCollatorForLanguageModeling, DataCollatorWithPadding
-from unit.sample_text import TEXTS, raw_lines
 
+from tests.support.exports import JAPANESE, LANGUAGES
+from tests.support.sample_text import TEXTS, raw_lines
 from wikixlm import hf
-from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.codes import SPECIALS, read_codes
 from wikixlm.bpe.encoder import Segmenter
-from wikixlm.bpe.encoder import read_codes
 from wikixlm.errors import UserError
-from wikixlm.train.fairseq import compat
 from wikixlm.hf import tokenization_wikixlm
-from wikixlm.tokenize.line_tokenizer import LineTokenizer
 from wikixlm.tokenize import word_segmenters
+from wikixlm.tokenize.line_tokenizer import LineTokenizer
+from wikixlm.train.fairseq import compat
 
 PAD, EOS, UNK, MASK = (SPECIALS.index(symbol) for symbol in ("<pad>", "</s>", "<unk>", "<mask>"))
 

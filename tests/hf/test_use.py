@@ -7,16 +7,15 @@ import sys
 import numpy as np
 import pytest
 import torch
-from export_factory import LANGUAGES
 from transformers import AutoModelForMaskedLM
 
+from tests.support.exports import LANGUAGES
 from wikixlm import hf
 from wikixlm.cli import STAGES, main
-from wikixlm.hf.embed import embed
 from wikixlm.errors import UserError
+from wikixlm.hf.embed import embed
+from wikixlm.hf.retrieve import accuracy, nearest
 from wikixlm.hf.sentence_vectors import SentenceEncoder
-from wikixlm.hf.retrieve import accuracy
-from wikixlm.hf.retrieve import nearest
 
 
 def wikixlm(*words):

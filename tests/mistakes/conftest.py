@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests import dump_factory
+from tests.support import dumps
 from tests.workflow.conftest import ROOT, SNAKEMAKE
-from wikixlm.config import load_or_exit
+from wikixlm.workflow.preflight import load_or_exit
 
 TOOLS = ("sh", "grep", "awk", "touch", "mkdir")
 
@@ -97,8 +97,8 @@ class User:
 
     def has_dump(self, name: str = "wiki.xml.bz2", language: str = "en") -> Path:
         """A dump of 40 articles."""
-        pages = [dump_factory.P(n, text=f"Page {n} has words.") for n in range(1, 41)]
-        return dump_factory.write_multistream(self.folder / name, pages, 20, language)
+        pages = [dumps.P(n, text=f"Page {n} has words.") for n in range(1, 41)]
+        return dumps.write_multistream(self.folder / name, pages, 20, language)
 
     def extracts(self, dump: Path, *arguments: str, fails: bool = True) -> str:
         """`wikixlm extract` on an English dump, in one shard."""

@@ -14,8 +14,8 @@ from tests.mistakes.conftest import User, failing
 from tests.mistakes.page import Row, rows
 from tests.mistakes.registry import MISTAKES, SLOW, configuration, mistake, said
 from tests.workflow.conftest import ROOT, SNAKEMAKE, Workflow
-from wikixlm.model import device
 from wikixlm import files
+from wikixlm.model import device
 
 # How far from the end a user looks; Snakemake's own last words stand below its summary of a misspelt target.
 LAST_LINES = 4
@@ -318,7 +318,7 @@ def _(user, monkeypatch):
 
 def training(user: User, languages: list[str], **changes: object) -> list[str]:
     """The command of a tiny training on tiny data."""
-    import fairseq_factory
+    from tests.support import fairseq_data as fairseq_factory
 
     data = user.folder / "data"
     if not data.exists():

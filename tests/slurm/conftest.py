@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
-import required
 from filelock import FileLock
 
 from tests.slurm.cluster import STATE, Cluster, locked, missing, processes, running_cluster, wait_for
+from tests.support import required
 from tests.workflow.conftest import ROOT, SMALL, SNAKEMAKE, Workflow
 
 PROFILE = ROOT / "profiles" / "slurm"

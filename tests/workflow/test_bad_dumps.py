@@ -4,7 +4,7 @@ import bz2
 
 import pytest
 
-from tests import dump_factory as factory
+from tests.support import dumps as factory
 
 WHOLE = factory.xml(factory.articles(12))
 PACKED = bz2.compress(WHOLE.encode())

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from tests import dump_factory as factory
+from tests.support import dumps as factory
 from tests.workflow.conftest import ROOT, Workflow
 
 TOKENIZED = "work/tokenized/en/00000-of-00001.jsonl.zst"

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from tests.download.wikimedia_server import WikimediaServer
-from tests.finetuning import xnli_factory as factory
+from tests.support import xnli as factory
+from tests.support.wikimedia_server import WikimediaServer
 from tests.workflow.conftest import SMALL
 
 TINY = {

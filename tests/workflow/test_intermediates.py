@@ -2,8 +2,9 @@
 
 import json
 
-import dump_factory as factory
 import pytest
+
+from tests.support import dumps as factory
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from tests.dump_factory import P, write_multistream
+from tests.support.dumps import P, write_multistream
 from tests.workflow.conftest import Workflow
-from wikixlm.train import checkpoints
 from wikixlm import cli
+from wikixlm.train import checkpoints
 
 LANGUAGES = {"en": "abcdefgh", "bg": "абвгдежз"}
 

@@ -15,12 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wikixlm import console
-from wikixlm import processes
-from wikixlm.bpe.encoder import SPECIALS
+from wikixlm import console, processes
+from wikixlm.bpe.codes import SPECIALS
+from wikixlm.bpe.vocabulary import read_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, open_binary, work_folder, write_json
-from wikixlm.bpe.vocabulary import read_symbols
 
 SPLITS = ("train", "valid", "test")
 UNKNOWN_WARNING = 0.01

@@ -6,9 +6,8 @@ import logging
 import shutil
 from pathlib import Path
 
-from wikixlm.bpe.encoder import text_lines
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_path, sha256
+from wikixlm.files import atomic_path, sha256, text_lines
 
 
 def check_identical(dictionaries: list[Path]) -> None:

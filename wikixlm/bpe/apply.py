@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wikixlm.bpe.encoder import Segmenter
-from wikixlm.bpe.encoder import SplitStatistics
-from wikixlm.bpe.encoder import read_codes
+from wikixlm.bpe.codes import read_codes
+from wikixlm.bpe.encoder import Segmenter, SplitStatistics
+from wikixlm.bpe.statistics import with_shares
+from wikixlm.bpe.vocabulary import write_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_binary, open_text, write_json
-from wikixlm.bpe.statistics import with_shares
-from wikixlm.tokenize.split import load_held_out
-from wikixlm.tokenize.split import train_lines
-from wikixlm.bpe.vocabulary import write_symbols
+from wikixlm.tokenize.split import load_held_out, train_lines
 
 _BATCH = 2000  # lines written at a time
 

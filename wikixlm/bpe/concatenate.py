@@ -8,12 +8,10 @@ import argparse
 import logging
 from pathlib import Path
 
+from wikixlm.bpe.statistics import add_up, read_counts
+from wikixlm.bpe.vocabulary import merge_symbols, write_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_binary, open_binary, read_json, write_json
-from wikixlm.bpe.statistics import add_up
-from wikixlm.bpe.statistics import read_counts
-from wikixlm.bpe.vocabulary import merge_symbols
-from wikixlm.bpe.vocabulary import write_symbols
 
 _BLOCK = 1 << 20
 

@@ -22,19 +22,12 @@ from tokenizers import Tokenizer, pre_tokenizers, trainers
 from tokenizers.models import BPE
 
 from wikixlm import console
-from wikixlm.bpe.encoder import END
-from wikixlm.bpe.encoder import JOINT
-from wikixlm.bpe.encoder import RESERVED
-from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.codes import END, JOINT, RESERVED, Merge, read_codes, write_codes
 from wikixlm.bpe.encoder import Segmenter
-from wikixlm.bpe.encoder import read_codes
-from wikixlm.bpe.encoder import write_codes
+from wikixlm.bpe.sampling import LineSampler, quotas
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, read_json, work_folder, write_json
-from wikixlm.bpe.sampling import LineSampler
-from wikixlm.bpe.sampling import quotas
-from wikixlm.tokenize.split import load_held_out
-from wikixlm.tokenize.split import train_lines
+from wikixlm.tokenize.split import load_held_out, train_lines
 
 MIN_FREQUENCY = 2  # a pair seen once is no regularity (subword-nmt's default as well)
 _BATCH = 1000  # lines handed to the trainer at a time

@@ -14,10 +14,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from wikixlm.bpe.encoder import SPECIALS
-from wikixlm.bpe.encoder import text_lines
+from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_path, atomic_text, write_json
+from wikixlm.files import atomic_path, atomic_text, text_lines, write_json
 
 PADDING_FACTOR = 8
 

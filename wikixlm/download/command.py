@@ -15,14 +15,10 @@ import shutil
 from pathlib import Path
 
 from wikixlm import languages
-from wikixlm.download import manifest
-from wikixlm.download import pinned
-from wikixlm.download import transfer
+from wikixlm.download import manifest, pinned, transfer
 from wikixlm.download.client import Client, Patience
+from wikixlm.download.layouts import LAYOUT_CHOICES, Export, runs
 from wikixlm.download.partial import Record
-from wikixlm.download.layouts import LAYOUT_CHOICES
-from wikixlm.download.layouts import Export
-from wikixlm.download.layouts import runs
 from wikixlm.errors import UserError
 from wikixlm.languages import Wiki
 

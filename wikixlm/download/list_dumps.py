@@ -20,12 +20,14 @@ from wikixlm import languages
 from wikixlm.config import load, merge
 from wikixlm.download import pinned
 from wikixlm.download.client import Client
-from wikixlm.download.command import add_patience_arguments
-from wikixlm.download.command import add_server_arguments
-from wikixlm.download.command import bytes_there
-from wikixlm.download.command import client_of
-from wikixlm.download.command import date_option
-from wikixlm.download.command import describe_size
+from wikixlm.download.command import (
+    add_patience_arguments,
+    add_server_arguments,
+    bytes_there,
+    client_of,
+    date_option,
+    describe_size,
+)
 from wikixlm.download.layouts import LAYOUT_CHOICES
 from wikixlm.errors import UserError
 

@@ -6,9 +6,8 @@ XNLI's archives have one too.
 from pathlib import Path
 from typing import Any
 
+from wikixlm.download.layouts import DumpFile, Export
 from wikixlm.download.partial import Record
-from wikixlm.download.layouts import DumpFile
-from wikixlm.download.layouts import Export
 from wikixlm.files import write_json
 from wikixlm.languages import Wiki
 

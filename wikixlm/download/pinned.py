@@ -15,12 +15,8 @@ import yaml
 
 from wikixlm import console
 from wikixlm.download.client import Client, Refused
+from wikixlm.download.layouts import LAYOUTS, DumpFile, Export, Incomplete, resolve
 from wikixlm.download.partial import now
-from wikixlm.download.layouts import LAYOUTS
-from wikixlm.download.layouts import DumpFile
-from wikixlm.download.layouts import Export
-from wikixlm.download.layouts import Incomplete
-from wikixlm.download.layouts import resolve
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
 from wikixlm.languages import Wiki

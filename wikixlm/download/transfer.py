@@ -9,9 +9,9 @@ import httpx
 
 from wikixlm import console
 from wikixlm.download.client import Break, Client, NotThere, Patience, Refused
+from wikixlm.download.layouts import DumpFile
 from wikixlm.download.partial import Partial, Record
 from wikixlm.download.progress import Progress
-from wikixlm.download.layouts import DumpFile
 from wikixlm.errors import UserError
 
 # How files begin, by the end of their names.

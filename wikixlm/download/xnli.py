@@ -13,10 +13,9 @@ from pathlib import Path
 
 from wikixlm.download import manifest, transfer
 from wikixlm.download.client import Client, Refused
-from wikixlm.download.command import add_patience_arguments
-from wikixlm.download.command import client_of
-from wikixlm.download.partial import Record
+from wikixlm.download.command import add_patience_arguments, client_of
 from wikixlm.download.layouts import DumpFile
+from wikixlm.download.partial import Record
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text
 

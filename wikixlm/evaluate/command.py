@@ -40,18 +40,13 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import console
-from wikixlm.model import device
-from wikixlm.train import data_folders
-from wikixlm.evaluate import unigram
 from wikixlm.errors import UserError
-from wikixlm.evaluate import scoring
-from wikixlm.evaluate import models
-from wikixlm.evaluate import pseudo_likelihood
-from wikixlm.evaluate import preprocessing
-from wikixlm.evaluate import texts
+from wikixlm.evaluate import models, preprocessing, pseudo_likelihood, scoring, texts, unigram
 from wikixlm.evaluate.scoring import Row
+from wikixlm.model import device
 from wikixlm.model.blocks import prefix
 from wikixlm.tokenize.word_segmenters import JAPANESE
+from wikixlm.train import data_folders
 
 # The split of a raw text file, in the table.
 TEXT = "text"
@@ -183,7 +178,9 @@ def find_texts(args: argparse.Namespace, model: models.Model, folder: Path) -> I
             for language in args.languages or model.languages:
                 yield Text(language, split, prefix(args.data[0], split, language))
         return
-    how = preprocessing.choose(args.export, args.codes, args.lowercase_and_remove_accent, args.japanese, args.kytea_model)
+    how = preprocessing.choose(
+        args.export, args.codes, args.lowercase_and_remove_accent, args.japanese, args.kytea_model
+    )
     for language, source in args.text:
         target = folder / language
         texts.binarize_raw(source, target, how.tokenizer(language), how.merges, model.dictionary)

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wikixlm.train import checkpoints
 from wikixlm import hf
-from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.train.fairseq import USER_DIR
-from wikixlm.train.fairseq import compat
-from wikixlm.model.batches import Batch
-from wikixlm.model.batches import Symbols
+from wikixlm.hf.vocabulary import fairseq_symbol
+from wikixlm.model.batches import Batch, Symbols
 from wikixlm.model.extend import dictionary_symbols
 from wikixlm.model.masking import Masking
-from wikixlm.hf.vocabulary import fairseq_symbol
+from wikixlm.train import checkpoints
+from wikixlm.train.fairseq import USER_DIR, compat
 
 if TYPE_CHECKING:
     from torch import Tensor

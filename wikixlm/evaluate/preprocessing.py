@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wikixlm.bpe.encoder import Merge
-from wikixlm.bpe.encoder import read_codes
-from wikixlm.bpe.encoder import text_lines
+from wikixlm.bpe.codes import Merge, read_codes
 from wikixlm.errors import UserError
-from wikixlm.files import read_json
+from wikixlm.files import read_json, text_lines
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
 
 

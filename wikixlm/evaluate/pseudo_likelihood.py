@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import console
-from wikixlm.bpe.encoder import SPECIALS
-from wikixlm.evaluate.scoring import bits_per_character
-from wikixlm.evaluate.scoring import perplexity
-from wikixlm.evaluate.models import SYMBOLS
-from wikixlm.evaluate.models import Model
+from wikixlm.bpe.codes import SPECIALS
+from wikixlm.evaluate.models import SYMBOLS, Model
+from wikixlm.evaluate.scoring import bits_per_character, perplexity
 from wikixlm.evaluate.texts import Size
 from wikixlm.model.batches import Batch
 from wikixlm.model.stateless_random import Integers

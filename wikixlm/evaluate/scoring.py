@@ -9,12 +9,11 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm.evaluate.models import SYMBOLS
-from wikixlm.evaluate.models import Model
+from wikixlm.evaluate.models import SYMBOLS, Model
 from wikixlm.evaluate.texts import Size
+from wikixlm.files import atomic_text
 from wikixlm.model.batches import held_out_batch
 from wikixlm.model.blocks import Blocks
-from wikixlm.files import atomic_text
 
 # The first seven are what others read; columns are only ever added behind them.
 COLUMNS = {
@@ -88,7 +87,7 @@ def score(
 
 
 def perplexity(loss: float) -> float:
-    """e to the loss in nats."""
+    """E to the loss in nats."""
     return math.exp(min(loss, _LARGEST_LOSS))
 
 

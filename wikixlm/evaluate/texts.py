@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm.extract import plain_text
-from wikixlm.bpe.encoder import JOINT
-from wikixlm.bpe.encoder import SPECIALS
-from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.codes import JOINT, SPECIALS, Merge
 from wikixlm.bpe.encoder import Segmenter
 from wikixlm.errors import UserError
+from wikixlm.extract import plain_text
+from wikixlm.extract.shards import shard_parts
 from wikixlm.model.blocks import Blocks
 from wikixlm.model.stateless_random import Integers
-from wikixlm.extract.shards import shard_parts
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
 
 _CHUNK = 1 << 20

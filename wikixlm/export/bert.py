@@ -13,10 +13,9 @@ from typing import Any
 from torch import Tensor
 
 from wikixlm import hf
-from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.model.network import MaskedLanguageModel
-from wikixlm.model.network import Shape
+from wikixlm.model.network import MaskedLanguageModel, Shape
 
 PAD, EOS, MASK = (SPECIALS.index(symbol) for symbol in ("<pad>", "</s>", "<mask>"))
 # Of torch's LayerNorm, which fairseq leaves as it is; BERT's own is 1e-12.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import hf
-from wikixlm.model.network import Shape
 from wikixlm.languages import wiki
+from wikixlm.model.network import Shape
 
 Row = Mapping[str, str]
 

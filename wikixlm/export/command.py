@@ -13,15 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from wikixlm.train import checkpoints
 from wikixlm import hf
-from wikixlm.bpe.encoder import SPECIALS
-from wikixlm.bpe.encoder import Merge
-from wikixlm.bpe.encoder import read_codes
+from wikixlm.bpe.codes import SPECIALS, Merge, read_codes
+from wikixlm.bpe.vocabulary import read_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json
 from wikixlm.tokenize.word_segmenters import JAPANESE
-from wikixlm.bpe.vocabulary import read_symbols
+from wikixlm.train import checkpoints
 
 FILES = (
     *("config.json", "model.safetensors", "vocab.json", "merges.txt", "tokenizer_config.json", "README.md"),
@@ -87,8 +85,7 @@ def write_model(folder: Path, model: Any, languages: Sequence[str], args: argpar
     """
     import torch
 
-    from wikixlm.export.bert import EOS
-    from wikixlm.export.bert import bert_model
+    from wikixlm.export.bert import EOS, bert_model
 
     transformers = hf.quietly()
     extra = {
@@ -119,9 +116,8 @@ def write_model(folder: Path, model: Any, languages: Sequence[str], args: argpar
 
 def write_card(folder: Path, model: Any, merges: list[Merge], languages: list[str], args: argparse.Namespace) -> None:
     """Write the model card."""
-    from wikixlm.model.blocks import Blocks
-    from wikixlm.model.blocks import prefix
     from wikixlm.export import card
+    from wikixlm.model.blocks import Blocks, prefix
 
     facts = card.Facts(
         languages=languages,

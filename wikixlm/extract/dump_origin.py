@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 from wikixlm import console, languages
-from wikixlm.extract.compression import kind_of
-from wikixlm.extract.compression import read_streams
+from wikixlm.extract.compression import kind_of, read_streams
 
 LONGEST_SITEINFO = 1 << 16
 DBNAME = re.compile(r"<dbname>\s*([^<\s]+)\s*</dbname>")

@@ -21,10 +21,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from wikixlm.errors import UserError
+from wikixlm.extract.compression import find_bz2_stream, kind_of, read_streams
 from wikixlm.extract.shards import Part
-from wikixlm.extract.compression import find_bz2_stream
-from wikixlm.extract.compression import kind_of
-from wikixlm.extract.compression import read_streams
 
 PAGE, PAGE_END, DOCUMENT_END = b"<page>", b"</page>", b"</mediawiki>"
 # MediaWiki refuses pages of more than 2 MB; far beyond that a tag must be missing.

@@ -18,22 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import console
-from wikixlm.extract import dump_origin
-from wikixlm.tokenize.count_checks import SKIPPED_SHARE
 from wikixlm.documents import Document, ShardCounts, write_document
-from wikixlm.extract.dump_reader import Page
-from wikixlm.extract.dump_reader import Reader
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_text, read_json, write_json
-from wikixlm.extract.shards import add_shard_arguments
-from wikixlm.extract.shards import shard_name
-from wikixlm.extract.shards import shard_parts
-from wikixlm.extract.wikiextractor_process import STALL_SECONDS
-from wikixlm.extract.wikiextractor_process import check_installed
-from wikixlm.extract.wikiextractor_process import extract_texts
+from wikixlm.extract import dump_origin
+from wikixlm.extract.dump_reader import Page, Reader
+from wikixlm.extract.shards import add_shard_arguments, shard_name, shard_parts
+from wikixlm.extract.wikiextractor_process import STALL_SECONDS, check_installed, extract_texts
 from wikixlm.extract.wikitext import Wikitext
+from wikixlm.files import atomic_text, read_json, write_json
 
 GIVE_UP_AFTER = 20
+SKIPPED_SHARE = 0.001  # of a language's articles, that wikiextractor may fail on
 
 
 @dataclass

@@ -213,8 +213,10 @@ class InlineTemplates:
 
 
 def is_dropped(call: str) -> bool:
-    """Whether wikiextractor drops a call, from `{{` to `}}`, without looking further than its name: all but variables
-    and parser functions, whose name ends in a colon."""
+    """Whether wikiextractor drops a call, from `{{` to `}}`, without looking further than its name.
+
+    It drops all but variables and parser functions, whose name ends in a colon.
+    """
     name = call[2:-2].partition("|")[0]
     return not any(sign in name for sign in ":[\x00") and name.strip().lower() not in VARIABLES
 

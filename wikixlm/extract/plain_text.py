@@ -18,13 +18,9 @@ from pathlib import Path
 
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
+from wikixlm.extract.compression import kind_of, read_streams
+from wikixlm.extract.shards import Part, add_shard_arguments, shard_name, shard_parts
 from wikixlm.files import atomic_text, write_json
-from wikixlm.extract.shards import Part
-from wikixlm.extract.shards import add_shard_arguments
-from wikixlm.extract.shards import shard_name
-from wikixlm.extract.shards import shard_parts
-from wikixlm.extract.compression import kind_of
-from wikixlm.extract.compression import read_streams
 
 LONGEST_LINE = 64 << 20
 BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}

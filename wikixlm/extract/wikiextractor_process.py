@@ -27,8 +27,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from wikixlm import processes
-from wikixlm.extract.dump_reader import Page
 from wikixlm.errors import UserError
+from wikixlm.extract.dump_reader import Page
 
 VERSION = "3.1.0"
 STALL_SECONDS = 300
@@ -97,8 +97,11 @@ def extract_texts(
 
 
 def default_command() -> list[str]:
-    """The program under the running interpreter; -P: not a folder of that name in the working directory; -u: an
-    answer is not held back, so that the first page without one is the page at work."""
+    """The program under the running interpreter.
+
+    -P: not a folder of that name in the working directory. -u: an answer is not held back, so that the first page
+    without one is the page at work.
+    """
     return [sys.executable, "-P", "-u", "-m", "wikiextractor.WikiExtractor"]
 
 

@@ -22,24 +22,14 @@ import os
 import shutil
 from pathlib import Path
 
-from wikixlm import console
-from wikixlm.model import device
-from wikixlm import hf
+from wikixlm import console, hf
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json, write_json
 from wikixlm.finetune.dataset import Encoder
-from wikixlm.finetune.examples import Columns
-from wikixlm.finetune.examples import Counts
-from wikixlm.finetune.examples import Example
-from wikixlm.finetune.examples import Sorter
-from wikixlm.finetune.examples import read_files
-from wikixlm.finetune.fit import Fitted
-from wikixlm.finetune.fit import Machine
-from wikixlm.finetune.fit import Settings
-from wikixlm.finetune.fit import fit
-from wikixlm.finetune.scores import Score
-from wikixlm.finetune.scores import mean
-from wikixlm.finetune.scores import write_table
+from wikixlm.finetune.examples import Columns, Counts, Example, Sorter, read_files
+from wikixlm.finetune.fit import Fitted, Machine, Settings, fit
+from wikixlm.finetune.scores import Score, mean, write_table
+from wikixlm.model import device
 
 METRICS = "metrics.tsv"
 RECORD = "finetuning.json"

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 from wikixlm import console, languages
 from wikixlm.errors import UserError
 from wikixlm.files import open_text
-from wikixlm.finetune.rows import Row
-from wikixlm.finetune.rows import kind_of
-from wikixlm.finetune.rows import read_rows
+from wikixlm.finetune.rows import Row, kind_of, read_rows
 
 SHOWN = 5  # line numbers of one kind of bad row that the terminal shows; the log has all
 

@@ -14,8 +14,7 @@ import numpy as np
 from wikixlm import console
 from wikixlm.files import sha256
 from wikixlm.finetune.dataset import Encoded
-from wikixlm.finetune.scores import Score
-from wikixlm.finetune.scores import score
+from wikixlm.finetune.scores import Score, score
 
 
 @dataclass(frozen=True)

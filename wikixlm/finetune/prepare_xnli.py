@@ -21,9 +21,7 @@ from typing import IO
 from wikixlm import console
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, write_json
-from wikixlm.finetune.examples import Columns
-from wikixlm.finetune.examples import Counts
-from wikixlm.finetune.examples import Sorter
+from wikixlm.finetune.examples import Columns, Counts, Sorter
 from wikixlm.finetune.rows import read_rows
 
 # Where XNLI has its files, and what is in their columns.

@@ -29,8 +29,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from wikixlm import console
 from wikixlm.finetune.dataset import Encoded
-from wikixlm.finetune.fit import Machine
-from wikixlm.finetune.fit import Settings
+from wikixlm.finetune.fit import Machine, Settings
 
 WARMUP = 0.06  # share of the updates, as in RoBERTa's and XLM-R's fine-tuning
 _STATE = "trainer_state.json"  # what the Trainer writes last into a checkpoint

@@ -15,10 +15,8 @@ from typing import NamedTuple
 from wikixlm import console
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
-from wikixlm.finetune.scores import MEAN
-from wikixlm.finetune.scores import Score
-from wikixlm.finetune.scores import read_table
 from wikixlm.finetune.prepare_xnli import PIVOT
+from wikixlm.finetune.scores import MEAN, Score, read_table
 
 HEADER = ("language", "split", "seed", "examples", "accuracy", "gap")
 STD = "std"

@@ -32,7 +32,7 @@ def require(module: str) -> Any:
 
 
 def quietly() -> Any:
-    """transformers without progress bars and remarks: for commands, whose terminal is for their results."""
+    """Transformers without progress bars and remarks: for commands, whose terminal is for their results."""
     transformers = require("transformers")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

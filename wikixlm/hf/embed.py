@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from wikixlm import console
-from wikixlm.model import device
-from wikixlm.bpe.encoder import text_lines
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_path
-from wikixlm.hf.sentence_vectors import SentenceEncoder
+from wikixlm.files import atomic_path, text_lines
 from wikixlm.hf.exported import add_model_arguments, exported_model
+from wikixlm.hf.sentence_vectors import SentenceEncoder
+from wikixlm.model import device
 
 AT_ONCE = 10_000  # lines sorted by length at a time; memory grows with it, not with the file
 

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from wikixlm.model import device
 from wikixlm import hf
 from wikixlm.errors import UserError
+from wikixlm.model import device
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wikixlm.model import device
 from wikixlm import hf
 from wikixlm.errors import UserError
 from wikixlm.hf.exported import add_model_arguments, exported_model, load_model
+from wikixlm.model import device
 
 MARK = "[MASK]"
 

@@ -15,14 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wikixlm.model import device
-from wikixlm.hf.embed import read_sentences
-from wikixlm.hf.embed import refuse_empty
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
-from wikixlm.hf.sentence_vectors import SentenceEncoder
-from wikixlm.hf.sentence_vectors import Vectors
+from wikixlm.hf.embed import read_sentences, refuse_empty
 from wikixlm.hf.exported import add_model_arguments, exported_model
+from wikixlm.hf.sentence_vectors import SentenceEncoder, Vectors
+from wikixlm.model import device
 
 HEADER = ("source", "target", "sentences", "score", "accuracy", "chance")
 NEIGHBOURS = 10

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import hf
-from wikixlm.bpe.encoder import END
-from wikixlm.bpe.encoder import JOINT
-from wikixlm.bpe.encoder import SPECIALS
-from wikixlm.bpe.encoder import Merge
+from wikixlm.bpe.codes import END, JOINT, SPECIALS, Merge
 from wikixlm.errors import UserError
 
 
 def xlm_symbol(symbol: str) -> str:
-    """fairseq's name of a symbol to XLMTokenizer's: `low@@` to `low`, `er` to `er</w>`; special ones stay."""
+    """Fairseq's name of a symbol to XLMTokenizer's: `low@@` to `low`, `er` to `er</w>`; special ones stay."""
     if symbol in SPECIALS:
         return symbol
     if symbol.endswith(JOINT) and symbol != JOINT:

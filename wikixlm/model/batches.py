@@ -8,8 +8,7 @@ import numpy.typing as npt
 import torch
 
 from wikixlm.model.blocks import Blocks
-from wikixlm.model.masking import Masking
-from wikixlm.model.masking import mask_tokens
+from wikixlm.model.masking import Masking, mask_tokens
 from wikixlm.model.stateless_random import Integers
 
 Batch = dict[str, Any]

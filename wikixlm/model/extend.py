@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wikixlm.bpe.encoder import SPECIALS
+from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
 

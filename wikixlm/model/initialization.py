@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wikixlm.model.network import Attention
-from wikixlm.model.network import MaskedLanguageModel
-from wikixlm.model.network import Shape
+from wikixlm.model.network import Attention, MaskedLanguageModel, Shape
 
 BERT_STD = 0.02  # init_bert_params of fairseq and transformers
 FASTEST = math.pi  # radians from one position to the next: no two neighbours are further apart
@@ -126,5 +124,5 @@ def rotation(angles: Tensor) -> Tensor:
     """The matrix that turns pairs (sine, cosine) of some angles ahead by these: [2 pairs, 2 pairs]."""
     sine, cosine = angles.sin(), angles.cos()
     turns = torch.stack([torch.stack([cosine, sine], dim=-1), torch.stack([-sine, cosine], dim=-1)], dim=-2)
-    matrix: Tensor = torch.block_diag(*turns)
+    matrix: Tensor = torch.block_diag(*turns)  # type: ignore[no-untyped-call]
     return matrix

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm.model.stateless_random import Integers
-from wikixlm.model.stateless_random import keys
-from wikixlm.model.stateless_random import words
+from wikixlm.model.stateless_random import Integers, keys, words
 
 # What validation and evaluation mask, whatever the training masks: the field's figures are for 15 %.
 HELD_OUT_RATIO = 0.15

@@ -16,8 +16,7 @@ from rich.table import Table
 from wikixlm import console as user
 from wikixlm.config import Config, load, merge
 from wikixlm.download.command import describe_size
-from wikixlm.download.list_dumps import BASE
-from wikixlm.download.list_dumps import read_overlay
+from wikixlm.download.list_dumps import BASE, read_overlay
 from wikixlm.errors import UserError
 from wikixlm.files import write_json
 from wikixlm.plan import calibration, estimate, sizes, training

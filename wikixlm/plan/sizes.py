@@ -5,14 +5,12 @@ from pathlib import Path
 
 from wikixlm import languages
 from wikixlm.config import Config
+from wikixlm.config.package_paths import locate
 from wikixlm.download import pinned
 from wikixlm.download.client import Client, Patience
 from wikixlm.download.command import bytes_there
 from wikixlm.errors import UserError
-from wikixlm.config.package_paths import locate
-from wikixlm.workflow.run_record import DUMP
-from wikixlm.workflow.run_record import TEXT
-from wikixlm.workflow.run_record import WIKIMEDIA
+from wikixlm.workflow.run_record import DUMP, TEXT, WIKIMEDIA
 
 # Soon enough for someone who waits at a terminal.
 PATIENCE = Patience(retries=2, backoff=1.0)

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import __version__
-from wikixlm.train import sessions
 from wikixlm.errors import UserError
 from wikixlm.files import read_json, sha256, write_json
+from wikixlm.train import sessions
 
 _COMMAND = re.compile(r" INFO wikixlm \S+: (.+)$")
 LINES_TO_SEARCH = 20

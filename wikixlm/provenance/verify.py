@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import console
-from wikixlm.provenance import manifest as provenance
 from wikixlm.download.progress import Progress
 from wikixlm.errors import UserError
 from wikixlm.files import read_json
+from wikixlm.provenance import manifest as provenance
 
 MANIFEST = Path("models/mlm/manifest.json")
 READ = 1 << 20

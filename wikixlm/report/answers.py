@@ -165,7 +165,7 @@ def _work(seconds: float, unit: str) -> str:
 
 
 def _large(value: float) -> str:
-    """1.23 million"""
+    """A large number in words: 1.23 million."""
     for unit, name in ((1e9, "billion"), (1e6, "million")):
         if value >= unit:
             return f"{value / unit:.3g} {name}"

@@ -24,7 +24,7 @@ def text(value: Any) -> str:
 
 
 def whole(value: Any) -> str:
-    """1,234,567"""
+    """A whole number, its thousands separated: 1,234,567."""
     return f"{value:,.0f}"
 
 

@@ -12,9 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wikixlm.errors import UserError
 from wikixlm.report import slurm_report
 from wikixlm.workflow import snakemake_log
-from wikixlm.errors import UserError
 
 # What the Snakemake inside a cluster's job takes, beside the command that the benchmark sees.
 MEMORY_OF_SNAKEMAKE = 300

@@ -9,7 +9,7 @@ from wikixlm.report.run import Run
 
 
 def training(run: Run) -> pd.DataFrame | None:
-    """A row for each logged stretch of the training: loss in nats, learning rate, tokens per second, …"""
+    """A row for each logged stretch of the training: loss in nats, learning rate, tokens per second and so on."""
     rows = [row for row in run.metrics if row["split"] == "train"]
     return pd.DataFrame(rows).drop(columns="split") if rows else None
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from wikixlm.errors import UserError
 from wikixlm.files import read_json
-from wikixlm.train.metrics import METRICS
-from wikixlm.train.metrics import read_metrics
+from wikixlm.train.metrics import METRICS, read_metrics
 
 Counts = dict[str, Any]
 PARTS = ("train", "valid", "test")

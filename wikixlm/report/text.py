@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from wikixlm import languages
-from wikixlm.files import open_text
-from wikixlm.report.run import PARTS, Counts, Run
 from wikixlm.bpe.sampling import probabilities
 from wikixlm.bpe.vocabulary import read_symbols
+from wikixlm.files import open_text
+from wikixlm.report.run import PARTS, Counts, Run
 
 # A language uses a symbol that is at least this share of its training tokens: a stray quotation is no use of one.
 USED = 1e-5

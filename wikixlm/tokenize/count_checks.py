@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm.errors import UserError
+from wikixlm.extract.extract import SKIPPED_SHARE
 from wikixlm.files import read_json
-
-SKIPPED_SHARE = 0.001  # of a language's articles, that wikiextractor may fail on
 
 
 def check(language: str, documents: int, lines: int, extract: list[Path], tokenize: list[Path]) -> None:

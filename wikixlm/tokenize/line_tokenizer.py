@@ -5,12 +5,13 @@ from pathlib import Path
 
 from wikixlm.errors import UserError
 from wikixlm.tokenize import word_segmenters
-from wikixlm.tokenize.characters import lowercase_and_remove_accents
-from wikixlm.tokenize.characters import normalise_romanian
-from wikixlm.tokenize.characters import remove_non_printing
-from wikixlm.tokenize.characters import replace_unicode_punctuation
-from wikixlm.tokenize.moses import Normalizer
-from wikixlm.tokenize.moses import Tokenizer
+from wikixlm.tokenize.characters import (
+    lowercase_and_remove_accents,
+    normalise_romanian,
+    remove_non_printing,
+    replace_unicode_punctuation,
+)
+from wikixlm.tokenize.moses import Normalizer, Tokenizer
 
 
 class LineTokenizer:
@@ -50,7 +51,9 @@ class LineTokenizer:
         if language == "ja" and japanese != "moses":
             if japanese not in word_segmenters.JAPANESE:
                 raise UserError(f"tokenize.japanese: {japanese}; accepted: {', '.join(word_segmenters.JAPANESE)}")
-            return self._segmented(word_segmenters.kytea(kytea_model) if japanese == "kytea" else word_segmenters.fugashi())
+            return self._segmented(
+                word_segmenters.kytea(kytea_model) if japanese == "kytea" else word_segmenters.fugashi()
+            )
         tokenize = Tokenizer(language)
         if language == "ro":
             return lambda text: tokenize(normalise_romanian(self._clean(text)))

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from wikixlm.tokenize import count_checks
 from wikixlm.documents import Document, read_documents
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, read_json, write_json
+from wikixlm.tokenize import count_checks
 
 SHARED_LINE_CHARACTERS = 50  # shorter lines ("see also", "references") repeat by nature
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from wikixlm import console
 from wikixlm.errors import UserError
-from wikixlm.train.fairseq import compat
 from wikixlm.files import atomic_path
+from wikixlm.train.fairseq import compat
 
 LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"
 _INTERVAL = re.compile(r"checkpoint_\d+_(\d+)\.pt")

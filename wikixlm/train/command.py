@@ -11,26 +11,14 @@ import os
 import shlex
 from pathlib import Path
 
-from wikixlm.train import checkpoints
 from wikixlm import console
-from wikixlm.model import device
-from wikixlm.train import fingerprint
-from wikixlm.train import metrics
-from wikixlm.train import sessions
-from wikixlm.train import slurm
-from wikixlm.train import data_folders
-from wikixlm.train import process
 from wikixlm.errors import UserError
+from wikixlm.model import device, extend
+from wikixlm.train import checkpoints, data_folders, fingerprint, metrics, process, sessions, slurm
 from wikixlm.train.fairseq import USER_DIR
-from wikixlm.model import extend
 from wikixlm.train.fairseq import log as record
-from wikixlm.train.recipes import RECIPES
-from wikixlm.train.recipes import Recipe
-from wikixlm.train.recipes import TrainSettings
-from wikixlm.train.recipes import parse_settings
-from wikixlm.train.recipes import settings_as_dict
-from wikixlm.train.stop_request import Stopped
-from wikixlm.train.stop_request import StopRequest
+from wikixlm.train.recipes import RECIPES, Recipe, TrainSettings, parse_settings, settings_as_dict
+from wikixlm.train.stop_request import Stopped, StopRequest
 
 # The weights that `init_from` starts with, in the save directory.
 START = "init_from.pt"

@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wikixlm import console
-from wikixlm import processes
-from wikixlm.train import slurm
+from wikixlm import console, processes
 from wikixlm.errors import UserError
+from wikixlm.train import slurm
 from wikixlm.train.fairseq.interruption import STOPPED
 from wikixlm.train.fairseq.run import LOCK_HANDLE
 from wikixlm.train.metrics import Log
@@ -87,7 +86,7 @@ def launcher(workers: int, nodes: int, threads: int) -> list[str]:
     """The beginning of a command line that runs one of fairseq's commands, in as many processes as there are workers.
 
     For more than one that is torchrun, which on several nodes runs once on each. The workers meet at this machine, the
-    first of the job's nodes; each node learns from SLURM which it is (fairseq_ext.run).
+    first of the job's nodes; each node learns from SLURM which it is (train.fairseq.run).
 
     Args:
         workers: processes on each machine, one a GPU.

@@ -115,7 +115,7 @@ def tutorial(settings: TrainSettings, languages: list[str]) -> list[str]:
 
 
 def wikixlm(settings: TrainSettings, languages: list[str]) -> list[str]:
-    """The flags of wikixlm's own classes, the fairseq extension in wikixlm/fairseq_ext.
+    """The flags of wikixlm's own classes, the fairseq extension in wikixlm/train/fairseq.
 
     `xlm_base` means the same dimensions in the extension's network. The betas and eps are those of XLM's README.
     """

@@ -1,8 +1,8 @@
 """What stock fairseq 0.12.2 needs to run on today's Python, torch and numpy: `apply()`, before fairseq is used.
 
 Nothing in the installed package is changed; each adjustment is made in the running process, says why it is there, and
-leaves fairseq's results as they are. fairseq itself is started through `python -m wikixlm.train.fairseq.run`, which calls
-`apply()` first, also in worker processes.
+leaves fairseq's results as they are. fairseq itself is started through `python -m wikixlm.train.fairseq.run`, which
+calls `apply()` first, also in worker processes.
 """
 
 import argparse

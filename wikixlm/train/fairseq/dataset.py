@@ -19,15 +19,10 @@ from typing import Any
 import numpy as np
 from fairseq.data import FairseqDataset
 
-from wikixlm.model.batches import Batch
-from wikixlm.model.batches import Symbols
-from wikixlm.model.batches import held_out_batch
-from wikixlm.model.batches import make_batch
+from wikixlm.model.batches import Batch, Symbols, held_out_batch, make_batch
 from wikixlm.model.blocks import Blocks
 from wikixlm.model.masking import Masking
-from wikixlm.model.stateless_random import Integers
-from wikixlm.model.stateless_random import keys
-from wikixlm.model.stateless_random import shuffled
+from wikixlm.model.stateless_random import Integers, keys, shuffled
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ import logging
 import os
 from pathlib import Path
 
-from wikixlm.train.metrics import Log
-from wikixlm.train.metrics import Metrics
-from wikixlm.train.metrics import Scale
+from wikixlm.train.metrics import Log, Metrics, Scale
 
 # In the trainer's environment: the file, and the scale of its figures.
 RECORD = "WIKIXLM_METRICS"

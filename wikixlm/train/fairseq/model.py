@@ -9,11 +9,8 @@ from fairseq.models import BaseFairseqModel, register_model, register_model_arch
 from fairseq.models.masked_lm import MaskedLMModel
 from torch import Tensor
 
-from wikixlm.model.initialization import Start
-from wikixlm.model.initialization import initialise
-from wikixlm.model.network import MaskedLanguageModel
-from wikixlm.model.network import Shape
-from wikixlm.model.network import summed_cross_entropy
+from wikixlm.model.initialization import Start, initialise
+from wikixlm.model.network import MaskedLanguageModel, Shape, summed_cross_entropy
 
 # What `xlm_base` means in fairseq, with XLM's LayerNorm on the embeddings.
 _BASE = {
@@ -83,7 +80,7 @@ class WikixlmModel(BaseFairseqModel):
 
     @staticmethod
     def add_args(parser: argparse.ArgumentParser) -> None:
-        """fairseq's options of the model, and ours."""
+        """Fairseq's options of the model, and ours."""
         MaskedLMModel.add_args(parser)
         parser.add_argument(
             "--position-scale",

@@ -15,12 +15,9 @@ import sys
 import traceback
 from typing import NoReturn
 
-from wikixlm import console
-from wikixlm import processes
+from wikixlm import console, processes
 from wikixlm.errors import UserError
-from wikixlm.train.fairseq import compat
-from wikixlm.train.fairseq import interruption
-from wikixlm.train.fairseq import log
+from wikixlm.train.fairseq import compat, interruption, log
 
 COMMANDS = {
     "fairseq-preprocess": "fairseq_cli.preprocess",

@@ -14,15 +14,10 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
 from wikixlm.errors import UserError
-from wikixlm.model.batches import Batch
-from wikixlm.model.batches import Symbols
-from wikixlm.model.blocks import Blocks
-from wikixlm.model.blocks import prefix
-from wikixlm.train.fairseq.dataset import HeldOutExamples
-from wikixlm.train.fairseq.dataset import Language
-from wikixlm.train.fairseq.dataset import TrainingExamples
-from wikixlm.model.masking import HELD_OUT_RATIO
-from wikixlm.model.masking import Masking
+from wikixlm.model.batches import Batch, Symbols
+from wikixlm.model.blocks import Blocks, prefix
+from wikixlm.model.masking import HELD_OUT_RATIO, Masking
+from wikixlm.train.fairseq.dataset import HeldOutExamples, Language, TrainingExamples
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ Reads only the run's own files (Snakemake's logs and locks, work/run.json, what 
 beside a run, on a cluster's login node, and after the end. It changes nothing.
 """
 
-from wikixlm.workflow.status.show import add_arguments
-from wikixlm.workflow.status.show import main
+from wikixlm.workflow.status.show import add_arguments, main
 
 __all__ = ["add_arguments", "main"]

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from wikixlm.workflow import run_record
-from wikixlm.workflow import snakemake_log
 from wikixlm.train.metrics import duration
+from wikixlm.workflow import run_record, snakemake_log
 from wikixlm.workflow.run_record import Record
-from wikixlm.workflow.snakemake_log import Failed
-from wikixlm.workflow.snakemake_log import Sent
+from wikixlm.workflow.snakemake_log import Failed, Sent
 
 # A job's rule, and its language ("" for one of none).
 Place = tuple[str, str]

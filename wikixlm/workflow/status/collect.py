@@ -7,14 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wikixlm.workflow.run_record import Record
-from wikixlm.workflow.snakemake_log import Failed
-from wikixlm.workflow.snakemake_log import Sent
-from wikixlm.workflow.snakemake_log import seconds
+from wikixlm.workflow.snakemake_log import Failed, Sent, seconds
 from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status.call import Call
-from wikixlm.workflow.status.stages import JOINT
-from wikixlm.workflow.status.stages import PER_LANGUAGE
-from wikixlm.workflow.status.stages import Stage
+from wikixlm.workflow.status.stages import JOINT, PER_LANGUAGE, Stage
 
 
 @dataclass

@@ -4,13 +4,11 @@ import time
 from pathlib import Path
 
 from wikixlm import languages
-from wikixlm.download import progress as download_progress
 from wikixlm.download import pinned
+from wikixlm.download import progress as download_progress
 from wikixlm.download.command import bytes_there
 from wikixlm.errors import UserError
-from wikixlm.train.metrics import METRICS
-from wikixlm.train.metrics import duration
-from wikixlm.train.metrics import read_metrics
+from wikixlm.train.metrics import METRICS, duration, read_metrics
 from wikixlm.workflow.status.collect import tail
 
 ROWS = 50  # of the training's log, over which its speed is taken

@@ -12,19 +12,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from wikixlm.workflow import run_record
-from wikixlm.workflow import snakemake_log
 from wikixlm.console import ERROR
 from wikixlm.errors import UserError
 from wikixlm.train.metrics import duration
+from wikixlm.workflow import run_record, snakemake_log
 from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status import details
-from wikixlm.workflow.status.collect import Cell
-from wikixlm.workflow.status.collect import Failure
-from wikixlm.workflow.status.collect import Status
-from wikixlm.workflow.status.collect import collect
-from wikixlm.workflow.status.collect import rate
-from wikixlm.workflow.status.collect import tail
+from wikixlm.workflow.status.collect import Cell, Failure, Status, collect, rate, tail
 from wikixlm.workflow.status.stages import PER_LANGUAGE
 
 STYLES = {

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wikixlm.extract.shards import shard_name
 from wikixlm.workflow import run_record
 from wikixlm.workflow.run_record import Record
-from wikixlm.extract.shards import shard_name
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,51 @@
+"""Tiny binarized data for the tests of the fairseq extension, written by fairseq's own builders."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wikixlm.train.fairseq import USER_DIR, compat
+
+SPECIAL = 5
+
+
+def load_recipe() -> None:
+    """Import fairseq and register the recipe's parts, as `--user-dir` does."""
+    compat.apply()
+    from fairseq import utils
+
+    utils.import_user_module(argparse.Namespace(user_dir=str(USER_DIR)))
+
+
+def write_dictionary(folder: Path, symbols: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dict.txt").write_text("".join(f"w{number} {symbols - number}\n" for number in range(symbols)))
+
+
+def write_split(folder: Path, name: str, tokens: np.ndarray, impl: str = "mmap", symbols: int = 100) -> np.ndarray:
+    """Binarize `tokens` as lines of 7 that end in </s>; returns the running text as it must be read back."""
+    from fairseq.data.indexed_dataset import make_builder
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tokens = tokens.copy()
+    tokens[6::7] = 2
+    builder = make_builder(str(folder / f"{name}.bin"), impl, vocab_size=symbols + SPECIAL)
+    for start in range(0, len(tokens), 7):
+        builder.add_item(torch.from_numpy(tokens[start : start + 7]))
+    builder.finalize(str(folder / f"{name}.idx"))
+    return tokens
+
+
+def write_data(folder: Path, sizes: dict[str, int], symbols: int = 100, held_out: int = 200) -> Path:
+    """`dict.txt`, and for each language `sizes` tokens of training text and `held_out` of validation text."""
+    load_recipe()
+    write_dictionary(folder, symbols)
+    rng = np.random.default_rng(len(sizes))
+    weights = 1 / np.arange(1, symbols + 1)
+    for language, size in sizes.items():
+        for split, count in (("train", size), ("valid", held_out)):
+            tokens = SPECIAL + rng.choice(symbols, count, p=weights / weights.sum())
+            write_split(folder, f"{split}.{language}", tokens, symbols=symbols)
+    return folder

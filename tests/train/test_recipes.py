@@ -1,0 +1,74 @@
+"""Settings, and fairseq-train's arguments that follow from them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import fairseq_data as factory
+from wikixlm.errors import UserError
+from wikixlm.train import recipes
+
+# The flags of fairseq's tutorial (examples/cross_lingual_language_model/README.md), but for the folders.
+TUTORIAL = """
+--task cross_lingual_lm --max-update 2400000 --save-interval 1 --no-epoch-checkpoints --arch xlm_base
+--optimizer adam --lr-scheduler reduce_lr_on_plateau --lr-shrink 0.5 --lr 0.0001 --stop-min-lr 1e-09
+--dropout 0.1 --criterion legacy_masked_lm_loss --max-tokens 2048 --tokens-per-sample 256 --attention-dropout 0.1
+--dataset-impl lazy --seed 0 --masked-lm-only --monolingual-langs ar,de,en,hi,fr --num-segment 5
+--ddp-backend no_c10d
+"""
+
+
+def values_of(words):
+    """Fairseq's own reading of a command line."""
+    from wikixlm.train.fairseq import compat
+
+    compat.apply()
+    from fairseq import options
+
+    parsed = vars(options.parse_args_and_arch(options.get_training_parser(), ["data", *words]))
+    parsed["ddp_backend"] = parsed["ddp_backend"].replace("no_c10d", "legacy_ddp")
+    return parsed
+
+
+def test_the_tutorial_overlay_trains_as_the_tutorial_says():
+    import yaml
+
+    from wikixlm.config import load
+    from wikixlm.train.recipes import parse_settings, tutorial
+
+    root = Path(__file__).parents[2]
+    cfg = load(root / "config.yaml", yaml.safe_load((root / "config" / "tutorial.yaml").read_text()))
+    ours = tutorial(parse_settings(cfg.train.settings()), cfg.languages)
+    ours += ["--dataset-impl", cfg.binarize.dataset_impl, "--max-update", str(cfg.train.max_update)]
+    assert values_of(ours) == values_of(TUTORIAL.split())
+
+
+def test_warm_up_does_not_start_at_the_rate_that_ends_a_training():
+    words = recipes.tutorial(recipes.parse_settings(factory.settings(warmup_updates=10, lr=0.002)), ["en"])
+    assert float(words[words.index("--warmup-init-lr") + 1]) == pytest.approx(0.00002)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "not a JSON object"),
+        ("{}", "max_update is missing"),
+        ('{"max_update": 1, "learning_rate": 1}', "unknown key learning_rate; known: max_update, "),
+        ('{"max_update": 0}', "max_update is 0; it must be at least 1"),
+        ('{"max_update": 1, "recipe": "bert"}', "train.recipe is 'bert'; known: "),
+        ('{"max_update": 1, "max_tokens": 100}', "not one block fits a batch"),
+        ('{"max_update": 1, "init_from": "/nowhere/model.pt"}', "/nowhere/model.pt is not a file"),
+    ],
+)
+def test_bad_settings_are_one_line_that_names_the_key(text, words):
+    with pytest.raises(UserError) as failure:
+        recipes.parse_settings(text)
+    assert words in str(failure.value)
+
+
+def test_going_further_or_saving_more_often_shapes_no_weight():
+    one = recipes.parse_settings(factory.settings(max_update=5, save_interval_updates=2))
+    two = recipes.parse_settings(factory.settings(max_update=50, save_interval_updates=7))
+    assert recipes.settings_as_dict(one) == recipes.settings_as_dict(two)
+    assert recipes.tutorial(one, ["en"]) == recipes.tutorial(two, ["en"])

@@ -1,0 +1,110 @@
+"""How a run that failed ends: what is said of failed jobs, of jobs on a cluster, and of Snakemake's own errors."""
+
+import logging
+import os
+
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from wikixlm.workflow.failures import LastWords, explain
+
+
+@pytest.fixture
+def snakemake(tmp_path, monkeypatch):
+    """A logger that says what Snakemake's does, and the last words."""
+    monkeypatch.chdir(tmp_path)
+    logger = logging.Logger("snakemake", logging.INFO)
+    words = LastWords(lambda: ["train_mlm", "data"])
+    logger.addHandler(words)
+    return logger, words
+
+
+def job_error(logger, jobid=1, log=("logs/extract.log",), indent=False, **aux):
+    extra = {"event": LogEvent.JOB_ERROR, "rule_name": "extract", "jobid": jobid, "log": log, "aux": aux}
+    extra["indent"] = indent
+    logger.error("", extra=extra)
+
+
+def write_log(folder, text):
+    (folder / "logs").mkdir()
+    (folder / "logs" / "extract.log").write_text(text)
+
+
+def test_a_failed_job_repeats_the_last_error_of_its_log(snakemake, tmp_path, capsys, monkeypatch):
+    logger, words = snakemake
+    write_log(tmp_path, "warning: x\nerror: first\nTraceback\nerror: the disk is full; make room\nmore\n")
+    job_error(logger)
+    monkeypatch.chdir("/")  # as Snakemake does before the end
+    words.say()
+    assert capsys.readouterr().err == "failed: extract: the disk is full; make room (log: logs/extract.log)\n"
+
+
+def test_a_job_of_a_cluster_says_its_error_here_for_the_first_time(snakemake, tmp_path, capsys):
+    logger, words = snakemake
+    write_log(tmp_path, "error: the dump is cut short\n")
+    job_error(logger, log=["logs/extract.log", ".snakemake/slurm_logs/7.log"], external_jobid="7")
+    words.say()
+    assert capsys.readouterr().err == "error: extract: the dump is cut short (log: logs/extract.log)\n"
+
+
+def test_a_job_that_died_without_a_word_names_its_log(snakemake, capsys):
+    logger, words = snakemake
+    job_error(logger)
+    words.say()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: extract ended without saying why") and "logs/extract.log" in line
+
+
+def test_a_job_that_a_retry_finished_is_not_told(snakemake, capsys):
+    logger, words = snakemake
+    job_error(logger)
+    logger.info("", extra={"event": LogEvent.JOB_FINISHED, "job_id": 1})
+    words.say()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_same_error_twice_is_said_once(snakemake, tmp_path, capsys):
+    logger, words = snakemake
+    write_log(tmp_path, "error: no\n")
+    job_error(logger, 1)
+    job_error(logger, 2)
+    words.say()
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_of_a_group_only_the_job_that_failed_is_told(snakemake, tmp_path, capsys):
+    logger, words = snakemake
+    write_log(tmp_path, "error: the dump is cut short\n")
+    job_error(logger, 1, ["logs/other.log"], indent=True)
+    job_error(logger, 2, indent=True)
+    words.say()
+    assert capsys.readouterr().err == "error: extract: the dump is cut short (log: logs/extract.log)\n"
+
+
+def test_an_error_of_an_earlier_run_is_not_told(snakemake, tmp_path, capsys):
+    logger, words = snakemake
+    write_log(tmp_path, "error: last week's\n")
+    os.utime(tmp_path / "logs" / "extract.log", (0, 0))
+    job_error(logger)
+    words.say()
+    assert "without saying why" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("exception", "message", "said"),
+    [
+        ("MissingRuleException", "MissingRuleException:\nNo rule to produce dta (if", "did you mean data?"),
+        ("MissingRuleException", "MissingRuleException:\nNo rule to produce zzz (if", "there are data, train_mlm"),
+        ("MissingRuleException", "MissingRuleException:\nNo rule to produce a/b.txt (if", "makes the file a/b.txt"),
+        ("LockException", "LockException:\nError: … following directory:\n/runs/mine\nIf you", "works in /runs/mine"),
+        ("PermissionError", "Traceback\nPermissionError: [Errno 13]: '/there/.snakemake'", "/there can't be written"),
+        ("MissingInputException", "in rule x:\nMissing input files for rule x:\n    a/b.xml", "missing: a/b.xml"),
+    ],
+)
+def test_snakemakes_own_errors_in_a_line(exception, message, said):
+    line = explain(exception, message, lambda: ["train_mlm", "data"])
+    assert said in line and "\n" not in line
+
+
+def test_what_says_enough_by_itself_gets_no_second_line():
+    assert explain("WorkflowError", "At least one job did not complete successfully.", list) is None

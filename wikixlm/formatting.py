@@ -1,0 +1,1 @@
+"""Bytes, durations, numbers and tables as people read them."""

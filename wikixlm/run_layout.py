@@ -1,0 +1,1 @@
+"""Paths inside a run, and the order of its stages."""
