@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from subword_nmt.apply_bpe import BPE
 from transformers import XLMTokenizer
 
-from wikixlm.bpe.codes import END, JOINT, SPECIALS, Merge, read_codes, write_codes
-from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.codes import SPECIALS, Merge, read_codes, write_codes
+from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.bpe.learn import Sample, _learnable, count_merges, learn
 from wikixlm.bpe.vocabulary import ordered
 from wikixlm.errors import UserError
@@ -85,7 +85,7 @@ KNOWN = st.text("lowernstid@</w>лесао中文कएีสว", min_size=1)
 @given(line=st.lists(st.one_of(TOKENS, KNOWN, st.sampled_from(WORDS.split()))))
 def test_segmentation_is_that_of_subword_nmt(merges, line):
     text = " ".join(token for token in line if token.split() == [token])
-    assert Segmenter(merges).segment(text) == subword_nmt(merges).segment(text)
+    assert BPEEncoder(merges).encode(text) == subword_nmt(merges).segment(text)
 
 
 def random_text(seed, lines=300):
@@ -98,8 +98,8 @@ def test_segmentation_is_that_of_subword_nmt_with_codes_of_every_size(tmp_path):
     text = random_text(1)
     for codes in (20, 100, 1000):
         merges = learned(tmp_path / "sample", " ".join(text[:200]), codes)
-        segmenter, other = Segmenter(merges), subword_nmt(merges)
-        assert [segmenter.segment(line) for line in text] == [other.segment(line) for line in text]
+        encoder, other = BPEEncoder(merges), subword_nmt(merges)
+        assert [encoder.encode(line) for line in text] == [other.segment(line) for line in text]
 
 
 def test_ids_are_those_of_transformers_xlm_tokenizer(tmp_path):
@@ -112,13 +112,13 @@ def test_ids_are_those_of_transformers_xlm_tokenizer(tmp_path):
     merges = learn(drawn, 500)
     write_codes(tmp_path / "codes", merges)
     merges = read_codes(tmp_path / "codes")
-    segmenter = Segmenter(merges)
-    segmented = [segmenter.segment(line) for line in text]
-    entries = [symbol for symbol, _ in ordered(segmenter.statistics().symbols)]
+    encoder = BPEEncoder(merges)
+    segmented = [encoder.encode(line) for line in text]
+    entries = [symbol for symbol, _ in ordered(encoder.statistics().symbols)]
     ids = {symbol: number for number, symbol in enumerate([*SPECIALS, *entries])}
 
     def transformers_name(symbol):
-        return symbol.removesuffix(JOINT) if symbol.endswith(JOINT) and symbol != JOINT else symbol + END
+        return symbol.removesuffix("@@") if symbol.endswith("@@") and symbol != "@@" else symbol + "</w>"
 
     vocabulary = {symbol: number for number, symbol in enumerate(SPECIALS)}
     vocabulary |= {transformers_name(symbol): ids[symbol] for symbol in entries}
@@ -134,9 +134,9 @@ def test_ids_are_those_of_transformers_xlm_tokenizer(tmp_path):
 
 
 def test_characters_that_the_codes_do_not_know_stay(merges):
-    segmenter = Segmenter(merges)
-    assert segmenter.segment("ж ñew ,") == "ж ñ@@ e@@ w ,"
-    statistics = segmenter.statistics()
+    encoder = BPEEncoder(merges)
+    assert encoder.encode("ж ñew ,") == "ж ñ@@ e@@ w ,"
+    statistics = encoder.statistics()
     assert (statistics.words, statistics.whole_words, statistics.characters) == (3, 2, 5)
     assert statistics.unknown_characters == 1  # ñ; characters that stand alone need no codes
     assert statistics.symbols == Counter(["ж", "ñ@@", "e@@", "w", ","])
@@ -144,21 +144,21 @@ def test_characters_that_the_codes_do_not_know_stay(merges):
 
 def test_a_small_cache_changes_neither_text_nor_counts(merges):
     text = random_text(3)
-    large, small = Segmenter(merges), Segmenter(merges, cached_words=10)
-    assert [large.segment(line) for line in text] == [small.segment(line) for line in text]
+    large, small = BPEEncoder(merges), BPEEncoder(merges, cached_words=10)
+    assert [large.encode(line) for line in text] == [small.encode(line) for line in text]
     assert large.statistics() == small.statistics()
     assert sum(large.statistics().symbols.values()) == large.statistics().tokens
 
 
 def test_the_cache_stays_within_its_bound(merges):
-    segmenter = Segmenter(merges, cached_words=50)
+    encoder = BPEEncoder(merges, cached_words=50)
     for number in range(500):
-        segmenter.segment(f"{number} w{number}")
-        assert len(segmenter._words) <= 50 + 2
-        assert len(segmenter._seen) <= 50 + 2
+        encoder.encode(f"{number} w{number}")
+        assert len(encoder._words) <= 50 + 2
+        assert len(encoder._seen) <= 50 + 2
 
 
 @pytest.mark.parametrize("space", ["\xa0", "\u2028", "\u3000", "\r", "\x85", "\n", "\t"])
 def test_white_space_inside_a_token_is_an_error(merges, space):
     with pytest.raises(UserError, match="white space"):
-        Segmenter(merges).segment(f"low ne{space}w")
+        BPEEncoder(merges).encode(f"low ne{space}w")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support import fairseq_data as factory
 from wikixlm.bpe.codes import SPECIALS, read_codes
-from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.bpe.vocabulary import write_symbols
 from wikixlm.documents import Document
 from wikixlm.errors import UserError
@@ -57,12 +57,12 @@ def run(tmp_path_factory):
 
 
 def pipeline(language, raw):
-    """Segmented lines, by the tokenize stage's function and the segmenter."""
+    """Segmented lines, by the tokenize stage's function and the encoder."""
     paragraphs = [line.strip() for line in raw.split("\n") if line.strip()]
     document = Document("1", paragraphs)
     tokenized = tokenize.tokenize_document(document, LineTokenizer(language), tokenize.Counts(language))
-    segmenter = Segmenter(read_codes_of(CODES))
-    return [segmenter.segment(line) for line in tokenized.lines]
+    encoder = BPEEncoder(read_codes_of(CODES))
+    return [encoder.encode(line) for line in tokenized.lines]
 
 
 def read_codes_of(content):
@@ -173,7 +173,7 @@ WORDS = st.lists(st.text("thanofidelsxé", min_size=1, max_size=9), min_size=1, 
 @given(WORDS)
 def test_the_symbols_characters_add_up_to_the_line(words):
     line = " ".join(words)
-    symbols = Segmenter(read_codes_of(CODES)).segment(line).split(" ")
+    symbols = BPEEncoder(read_codes_of(CODES)).encode(line).split(" ")
     assert int(texts.characters([*SPECIALS, *symbols])[len(SPECIALS) :].sum()) == len(line) + 1
 
 

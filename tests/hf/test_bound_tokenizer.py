@@ -17,7 +17,7 @@ from tests.support.exports import JAPANESE, LANGUAGES
 from tests.support.sample_text import TEXTS, raw_lines
 from wikixlm import hf
 from wikixlm.bpe.codes import SPECIALS, read_codes
-from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.errors import UserError
 from wikixlm.hf import tokenization_wikixlm
 from wikixlm.tokenize import word_segmenters
@@ -39,11 +39,11 @@ def by_stages(run):
     from fairseq.data.legacy.masked_lm_dictionary import MaskedLMDictionary
 
     dictionary = MaskedLMDictionary.load(str(run.data / "dict.txt"))
-    segmenter = Segmenter(read_codes(run.folder / "codes"))
+    encoder = BPEEncoder(read_codes(run.folder / "codes"))
 
     def ids(text, language):
         tokens = line_tokenizer(language).tokenize(text)
-        line = segmenter.segment(" ".join(tokens))
+        line = encoder.encode(" ".join(tokens))
         return dictionary.encode_line(line, add_if_not_exist=False).tolist()
 
     return ids

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import xnli as factory
-from wikixlm.bpe.codes import END, JOINT, SPECIALS, Merge
+from wikixlm.bpe.codes import CONTINUATION, END_OF_WORD, SPECIALS, Merge
 from wikixlm.finetune import command as finetune
 from wikixlm.finetune.scores import Score, read_table
 from wikixlm.hf import vocabulary
@@ -18,7 +18,7 @@ def merges(words: list[str]) -> list[Merge]:
     """Codes that make a symbol of each word, from its left end on."""
     found: dict[Merge, None] = {}
     for word in words:
-        left, *rest = [*word[:-1], word[-1] + END]
+        left, *rest = [*word[:-1], word[-1] + END_OF_WORD]
         for right in rest:
             found[Merge(left, right)] = None
             left += right
@@ -33,9 +33,9 @@ def export(folder: Path) -> Path:
     words = [word for lang in LANGUAGES for word in factory.WORDS[lang].split()]
     codes = merges(words)
     letters = sorted({letter for word in [*words, "0?!.'"] for letter in word})
-    symbols = [*SPECIALS, *(letter + JOINT for letter in letters), *letters]
+    symbols = [*SPECIALS, *(letter + CONTINUATION for letter in letters), *letters]
     made = [merge.left + merge.right for merge in codes]
-    symbols += [one.removesuffix(END) if one.endswith(END) else one + JOINT for one in made]
+    symbols += [one.removesuffix(END_OF_WORD) if one.endswith(END_OF_WORD) else one + CONTINUATION for one in made]
     symbols = list(dict.fromkeys(symbols))
     folder.mkdir(parents=True)
     settings = {"do_lowercase_and_remove_accent": True, "japanese_segmenter": "moses", "model_max_length": POSITIONS}

@@ -28,30 +28,30 @@ def tokenized(documents_in, documents, lines):
 
 def test_what_adds_up_is_accepted(counts):
     extract = counts("extract", EXTRACT | {"documents": 5, "skipped": []}, EXTRACT | {"documents": 0, "skipped": []})
-    count_checks.check("de", 4, 40, extract, counts("tokenize", tokenized(5, 4, 40), tokenized(0, 0, 0)))
+    count_checks.check_counts("de", 4, 40, extract, counts("tokenize", tokenized(5, 4, 40), tokenized(0, 0, 0)))
 
 
 def test_documents_lost_on_the_way_to_tokenize(counts):
     extract = counts("extract", EXTRACT | {"documents": 5, "skipped": []})
     with pytest.raises(UserError, match="extract wrote 5 documents, but 4 reached tokenize"):
-        count_checks.check("de", 4, 40, extract, counts("tokenize", tokenized(4, 4, 40)))
+        count_checks.check_counts("de", 4, 40, extract, counts("tokenize", tokenized(4, 4, 40)))
 
 
 @pytest.mark.parametrize(("documents", "lines"), [(3, 40), (4, 39)])
 def test_shards_that_hold_less_than_tokenize_wrote(counts, documents, lines):
     with pytest.raises(UserError, match=f"4 documents and 40 lines, but its shards hold {documents} and {lines}"):
-        count_checks.check("de", documents, lines, [], counts("tokenize", tokenized(4, 4, 40)))
+        count_checks.check_counts("de", documents, lines, [], counts("tokenize", tokenized(4, 4, 40)))
 
 
 def test_a_language_of_redirects_only_says_so(counts):
     extract = counts("extract", EXTRACT | {"documents": 0, "skipped": [], "redirects": 8, "articles": 0})
     with pytest.raises(UserError, match="de has no text at all: 9 pages in the dump, 8 of them redirects, 1 in other"):
-        count_checks.check("de", 0, 0, extract, counts("tokenize", tokenized(0, 0, 0)))
+        count_checks.check_counts("de", 0, 0, extract, counts("tokenize", tokenized(0, 0, 0)))
 
 
 def test_documents_without_a_token_are_named(counts):
     with pytest.raises(UserError, match="7 documents reached tokenize, and none had a token left"):
-        count_checks.check("de", 0, 0, [], counts("tokenize", tokenized(7, 0, 0)))
+        count_checks.check_counts("de", 0, 0, [], counts("tokenize", tokenized(7, 0, 0)))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_pages_that_wikiextractor_failed_on_count_over_all_shards(counts, skippe
     shards.append(EXTRACT | {"documents": 5, "articles": 0, "skipped": []})
     extract, tokens = counts("extract", *shards), counts("tokenize", tokenized(5, 5, 9))
     if not fails:
-        count_checks.check("de", 5, 9, extract, tokens)
+        count_checks.check_counts("de", 5, 9, extract, tokens)
         return
     with pytest.raises(UserError, match=f"failed on {skipped} of {articles} articles.* 0, 1"):
-        count_checks.check("de", 5, 9, extract, tokens)
+        count_checks.check_counts("de", 5, 9, extract, tokens)

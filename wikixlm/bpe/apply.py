@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm.bpe.codes import read_codes
-from wikixlm.bpe.encoder import Segmenter, SplitStatistics
+from wikixlm.bpe.encoder import BPEEncoder, SplitStatistics
 from wikixlm.bpe.statistics import with_shares
 from wikixlm.bpe.vocabulary import write_symbols
 from wikixlm.errors import UserError
@@ -30,13 +30,13 @@ def lines_of(path: Path) -> Iterator[str]:
             yield line.removesuffix("\n")
 
 
-def segment_file(lines: Iterator[str], segmenter: Segmenter, output: Path) -> tuple[int, int]:
+def segment_file(lines: Iterator[str], encoder: BPEEncoder, output: Path) -> tuple[int, int]:
     """Write the segmented lines; return the lines read and the lines written."""
     read = written = 0
     with atomic_binary(output) as stream:
         while batch := list(itertools.islice(lines, _BATCH)):
             read += len(batch)
-            text = "".join([f"{segmenter.segment(line)}\n" for line in batch])
+            text = "".join([f"{encoder.encode(line)}\n" for line in batch])
             written += text.count("\n")
             stream.write(text.encode())
         if read != written:
@@ -80,9 +80,9 @@ def main(args: argparse.Namespace) -> None:
         lines = (line for _, line in train_lines(args.tokenized, load_held_out(args.held_out)))
     else:
         lines = lines_of(args.lines)
-    segmenter = Segmenter(read_codes(args.codes))
-    read, written = segment_file(lines, segmenter, args.output)
-    statistics = segmenter.statistics()
+    encoder = BPEEncoder(read_codes(args.codes))
+    read, written = segment_file(lines, encoder, args.output)
+    statistics = encoder.statistics()
     if args.symbols:
         write_symbols(args.symbols, statistics.symbols)
     counts = report(read, written, statistics)

@@ -1,12 +1,12 @@
-"""Byte-pair encoding as XLM uses it: the codes file, and applying the codes to words.
+"""The BPE codes file, and the forms of a symbol in codes and in text.
 
-A word is a sequence of characters whose last one carries the end mark `</w>`; codes are merges of two neighbouring
+A word is a sequence of characters whose last one carries the mark `</w>`; codes are merges of two neighbouring
 symbols, applied in their order (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909, section 3.2). Segmented text
-and the vocabulary are written in fairseq's style: a symbol that goes on has the joint `@@` at its end, a symbol that
-ends a word has nothing (`lower` -> `low@@ er`).
+and the vocabulary have fairseq's form: a word-internal symbol ends in `@@`, a word-final one is unmarked (`lower` ->
+`low@@ er`; in the codes `low` and `er</w>`).
 
-The codes file has fastBPE's format: a line `left right count` a merge, no header. fastBPE insists on the third column
-and never reads it. subword-nmt and transformers want the first two, subword-nmt below a line `#version: 0.2`.
+The codes file has fastBPE's format: one merge a line, `left right count`, without a header. fastBPE requires the third
+column and never reads it. subword-nmt and transformers want the first two, subword-nmt below a line `#version: 0.2`.
 """
 
 from collections.abc import Iterable
@@ -16,22 +16,32 @@ from typing import NamedTuple
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, text_lines
 
-END = "</w>"
-JOINT = "@@"
+END_OF_WORD = "</w>"
+CONTINUATION = "@@"
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """What fairseq's MaskedLMDictionary puts before the symbols of a vocabulary file, ids 0 to 4."""
 
-# What a word must not contain to be learned from: a symbol made of these could not be told from a joint, from an end
-# mark, or from a special symbol of fairseq or XLMTokenizer (which looks symbols up as plain strings).
-RESERVED = (JOINT, END, *SPECIALS, "<special", "madeupword")
+# Words that contain one of these are not learned from: their symbols would be ambiguous with a continuation mark, an
+# end-of-word mark, or a special symbol of fairseq or XLMTokenizer (which looks symbols up as plain strings).
+RESERVED = (CONTINUATION, END_OF_WORD, *SPECIALS, "<special", "madeupword")
 
 
 class Merge(NamedTuple):
-    """Two symbols that become one, and how often that happened in the sample (0: not known)."""
+    """Two symbols that become one, and how often that happened in the sample (0: unknown)."""
 
     left: str
     right: str
     frequency: int = 0
+
+
+def is_word_internal(symbol: str) -> bool:
+    """Whether a symbol of segmented text has a continuation mark; a lone `@@` is a word of its own."""
+    return symbol.endswith(CONTINUATION) and symbol != CONTINUATION
+
+
+def codes_symbol(symbol: str) -> str:
+    """The codes' form of a symbol of segmented text: `low@@` -> `low`, `er` -> `er</w>`."""
+    return symbol.removesuffix(CONTINUATION) if is_word_internal(symbol) else symbol + END_OF_WORD
 
 
 def write_codes(path: Path, merges: Iterable[Merge]) -> None:
@@ -62,8 +72,8 @@ def read_codes(path: Path) -> list[Merge]:
             raise UserError(f"{path}, line {number}: {problem}")
         made[merge.left + merge.right] = number
         merges.append(merge)
-    if not any(merge.right.endswith(END) for merge in merges):
-        what = f"none of its {len(merges)} merges ends a word with {END}" if merges else "it has no merges"
+    if not any(merge.right.endswith(END_OF_WORD) for merge in merges):
+        what = f"none of its {len(merges)} merges ends a word with {END_OF_WORD}" if merges else "it has no merges"
         raise UserError(f"{path}: {what}; these are not BPE codes of fastBPE or subword-nmt")
     return merges
 
@@ -83,16 +93,16 @@ def _parse(line: str, columns: int) -> Merge | str:
 def _problem(merge: Merge, made: dict[str, int]) -> str | None:
     """What keeps a merge from being applied, or its symbol from being written, in one way only."""
     symbol = merge.left + merge.right
-    body = symbol.removesuffix(END) if merge.right.endswith(END) else symbol
-    if merge.right == END or END in body:
-        return f"the symbol {symbol!r} has {END} elsewhere than behind the last character of a word"
-    if merge.right.endswith(END) and body.endswith(JOINT) and body != JOINT:
-        return f"the word-final symbol {body!r} can't be told from a joint; delete the line, and those that use it"
+    body = symbol.removesuffix(END_OF_WORD) if merge.right.endswith(END_OF_WORD) else symbol
+    if merge.right == END_OF_WORD or END_OF_WORD in body:
+        return f"the symbol {symbol!r} has {END_OF_WORD} elsewhere than behind the last character of a word"
+    if merge.right.endswith(END_OF_WORD) and body.endswith(CONTINUATION) and body != CONTINUATION:
+        return f"the word-final symbol {body!r} looks like a word-internal one; delete the line, and those that use it"
     if body in SPECIALS:
         return f"{body!r} is a special symbol of the model; delete the line, and those that use it"
     if symbol in made:
         return f"{symbol!r} is made already in line {made[symbol]}"
     for part in (merge.left, merge.right):
-        if len(part.removesuffix(END)) > 1 and part not in made:
+        if len(part.removesuffix(END_OF_WORD)) > 1 and part not in made:
             return f"no earlier line makes the symbol {part!r}"
     return None

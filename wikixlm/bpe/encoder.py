@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tokenizers.models import BPE
 
-from wikixlm.bpe.codes import END, JOINT, Merge
+from wikixlm.bpe.codes import CONTINUATION, END_OF_WORD, Merge
 from wikixlm.errors import UserError
 
 _UNKNOWN = " "  # stands for a character that no merge knows; no symbol can contain a space
@@ -28,7 +28,7 @@ class SplitStatistics(NamedTuple):
     symbols: Counter[str]
 
 
-class Segmenter:
+class BPEEncoder:
     """Applies codes to lines of words, byte-identical to subword-nmt, and counts the symbols.
 
     Words are segmented once and remembered; when the table is full it is emptied, so memory stays flat.
@@ -40,7 +40,7 @@ class Segmenter:
         self._seen: Counter[str] = Counter()
         self._totals = SplitStatistics(0, 0, 0, 0, 0, Counter())
 
-    def segment(self, line: str) -> str:
+    def encode(self, line: str) -> str:
         """Segment a line of words separated by single spaces.
 
         Raises:
@@ -92,10 +92,10 @@ class _Words(dict[str, str]):
         pairs = [(left, right) for left, right, _ in merges]
         symbols = {symbol: None for left, right in pairs for symbol in (left, right, left + right)}
         vocabulary = {symbol: number for number, symbol in enumerate([_UNKNOWN, *symbols])}
-        self.alphabet = frozenset(character for symbol in symbols for character in symbol.removesuffix(END))
+        self.alphabet = frozenset(character for symbol in symbols for character in symbol.removesuffix(END_OF_WORD))
         # Without a symbol for what is unknown the library would drop such characters silently.
         self._model = BPE(
-            vocabulary, pairs, unk_token=_UNKNOWN, fuse_unk=False, end_of_word_suffix=END, cache_capacity=0
+            vocabulary, pairs, unk_token=_UNKNOWN, fuse_unk=False, end_of_word_suffix=END_OF_WORD, cache_capacity=0
         )
 
     def __missing__(self, word: str) -> str:
@@ -107,9 +107,9 @@ class _Words(dict[str, str]):
         pieces = [token.value for token in self._model.tokenize(word)]
         if _UNKNOWN in pieces:
             _put_back(pieces, word)
-        if pieces[-1].endswith(END) and len(pieces[-1]) > len(END):
-            pieces[-1] = pieces[-1][: -len(END)]
-        segmented = f"{JOINT} ".join(pieces)
+        if pieces[-1].endswith(END_OF_WORD) and len(pieces[-1]) > len(END_OF_WORD):
+            pieces[-1] = pieces[-1][: -len(END_OF_WORD)]
+        segmented = f"{CONTINUATION} ".join(pieces)
         self[word] = segmented
         return segmented
 

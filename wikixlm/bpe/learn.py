@@ -22,8 +22,8 @@ from tokenizers import Tokenizer, pre_tokenizers, trainers
 from tokenizers.models import BPE
 
 from wikixlm import console
-from wikixlm.bpe.codes import END, JOINT, RESERVED, Merge, read_codes, write_codes
-from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.codes import END_OF_WORD, RESERVED, Merge, codes_symbol, read_codes, write_codes
+from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.bpe.sampling import LineSampler, quotas
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, read_json, work_folder, write_json
@@ -135,11 +135,11 @@ def learn(sample: Sample, codes: int) -> list[Merge]:
             f"bpe.codes is {codes}, but the sampled text has {len(sample.characters)} different characters; "
             "bpe.codes must be at least that many"
         )
-    finals = [character + END for character in sorted(sample.final_characters)]
+    finals = [character + END_OF_WORD for character in sorted(sample.final_characters)]
     trainer = trainers.BpeTrainer(
         vocab_size=len(sample.characters) + len(finals) + codes,
         min_frequency=MIN_FREQUENCY,
-        end_of_word_suffix=END,
+        end_of_word_suffix=END_OF_WORD,
         special_tokens=finals,
         show_progress=False,
     )
@@ -176,13 +176,12 @@ def count_merges(merges: list[Merge], sample: Path) -> list[Merge]:
     A symbol is made each time it is written or is part of a larger one that is made; going from the last merge to the
     first, all larger ones are known before their parts.
     """
-    segmenter = Segmenter(merges)
+    encoder = BPEEncoder(merges)
     for line in _lines(sample):
-        segmenter.segment(line)
+        encoder.encode(line)
     made: Counter[str] = Counter()
-    for written, count in segmenter.statistics().symbols.items():
-        goes_on = written.endswith(JOINT) and written != JOINT
-        made[written.removesuffix(JOINT) if goes_on else written + END] += count
+    for written, count in encoder.statistics().symbols.items():
+        made[codes_symbol(written)] += count
     counted = []
     for left, right, _ in reversed(merges):
         count = made[left + right]

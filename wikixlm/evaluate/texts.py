@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm.bpe.codes import JOINT, SPECIALS, Merge
-from wikixlm.bpe.encoder import Segmenter
+from wikixlm.bpe.codes import CONTINUATION, SPECIALS, Merge, is_word_internal
+from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.errors import UserError
 from wikixlm.extract import plain_text
 from wikixlm.extract.shards import shard_parts
@@ -44,7 +44,7 @@ def binarize_raw(
         UserError: the file is missing or damaged, or has no text.
     """
     ids = {symbol: number for number, symbol in enumerate(dictionary)}
-    segmenter = Segmenter(merges)
+    encoder = BPEEncoder(merges)
     counts = plain_text.Counts("", "", [str(source)])
     lines = unknown = total = 0
     with open(target.with_name(f"{target.name}.bin"), "wb") as stream:
@@ -52,7 +52,7 @@ def binarize_raw(
             tokens = tokenizer.tokenize(document.lines[0])
             if not tokens:
                 continue
-            symbols = segmenter.segment(" ".join(tokens)).split(" ")
+            symbols = encoder.encode(" ".join(tokens)).split(" ")
             numbers = [ids.get(symbol, _UNKNOWN) for symbol in symbols]
             lines, total, unknown = lines + 1, total + len(numbers), unknown + numbers.count(_UNKNOWN)
             stream.write(np.array([*numbers, _EOS], dtype="<i4").tobytes())
@@ -69,14 +69,10 @@ def characters(dictionary: Sequence[str]) -> npt.NDArray[np.int64]:
     none; of `<unk>` nobody knows: it counts as one character, which nearly always it is, and a space. Over a line they
     add up to its length with its line end.
     """
-    sizes = [len(symbol) - len(JOINT) if _goes_on(symbol) else len(symbol) + 1 for symbol in dictionary]
+    sizes = [len(symbol) - len(CONTINUATION) if is_word_internal(symbol) else len(symbol) + 1 for symbol in dictionary]
     sizes[: len(SPECIALS)] = [0] * len(SPECIALS)
     sizes[_UNKNOWN] = 2
     return np.array(sizes, dtype=np.int64)
-
-
-def _goes_on(symbol: str) -> bool:
-    return symbol.endswith(JOINT) and symbol != JOINT
 
 
 @dataclass(frozen=True)

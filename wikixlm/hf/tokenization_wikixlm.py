@@ -14,7 +14,7 @@ from typing import Any
 from transformers import BatchEncoding, XLMTokenizer
 from transformers.models.xlm.tokenization_xlm import lowercase_and_remove_accent, romanian_preprocessing
 
-Segmenter = Callable[[str], list[str]]
+WordSegmenter = Callable[[str], list[str]]
 
 # Where XLMTokenizer looks for KyTea's model, and where KyTea's own installation and Linux distributions put it.
 KYTEA_MODELS = ("~/local/share/kytea/model.bin", "/usr/local/share/kytea/model.bin", "/usr/share/kytea/model.bin")
@@ -172,7 +172,7 @@ def _checked(lang: str | None, lang2id: dict[str, int]) -> str:
     return lang
 
 
-def _segmenter(lang: str, japanese: str) -> Segmenter | None:
+def _segmenter(lang: str, japanese: str) -> WordSegmenter | None:
     """What parts the words of a language without spaces; None: the Moses tokenizer does."""
     if lang == "th":
         return _package("pythainlp.tokenize", "pythainlp", lang).word_tokenize
@@ -192,7 +192,7 @@ def _package(module: str, package: str, lang: str) -> Any:
         raise ImportError(f"language {lang} needs {module} ({failure}); install it: pip install {package}") from failure
 
 
-def _kytea() -> Segmenter:
+def _kytea() -> WordSegmenter:
     model = next((place for name in KYTEA_MODELS if (place := Path(name).expanduser()).is_file()), None)
     if model is None:
         raise ImportError(
@@ -202,7 +202,7 @@ def _kytea() -> Segmenter:
     return lambda text: list(tagger.getWS(text))
 
 
-def _fugashi() -> Segmenter:
+def _fugashi() -> WordSegmenter:
     folder = _package("unidic_lite", "unidic-lite", "ja").DICDIR
     fugashi = _package("fugashi", "fugashi", "ja")
     tagger = fugashi.GenericTagger(f'-Owakati -r "{folder}/mecabrc" -d "{folder}"')

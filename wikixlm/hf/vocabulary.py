@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import hf
-from wikixlm.bpe.codes import END, JOINT, SPECIALS, Merge
+from wikixlm.bpe.codes import CONTINUATION, END_OF_WORD, SPECIALS, Merge, codes_symbol
 from wikixlm.errors import UserError
 
 
 def xlm_symbol(symbol: str) -> str:
     """Fairseq's name of a symbol to XLMTokenizer's: `low@@` to `low`, `er` to `er</w>`; special ones stay."""
-    if symbol in SPECIALS:
-        return symbol
-    if symbol.endswith(JOINT) and symbol != JOINT:
-        return symbol.removesuffix(JOINT)
-    return symbol + END
+    return symbol if symbol in SPECIALS else codes_symbol(symbol)
 
 
 def fairseq_symbol(symbol: str) -> str:
     """XLMTokenizer's name of a symbol to fairseq's, the other way round."""
     if symbol in SPECIALS:
         return symbol
-    return symbol.removesuffix(END) if symbol.endswith(END) and symbol != END else symbol + JOINT
+    return (
+        symbol.removesuffix(END_OF_WORD)
+        if symbol.endswith(END_OF_WORD) and symbol != END_OF_WORD
+        else symbol + CONTINUATION
+    )
 
 
 def ids(symbols: Sequence[str]) -> dict[str, int]:

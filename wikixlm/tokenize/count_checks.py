@@ -11,7 +11,7 @@ from wikixlm.extract.extract import SKIPPED_SHARE
 from wikixlm.files import read_json
 
 
-def check(language: str, documents: int, lines: int, extract: list[Path], tokenize: list[Path]) -> None:
+def check_counts(language: str, documents: int, lines: int, extract: list[Path], tokenize: list[Path]) -> None:
     """Compare the documents and lines found in the tokenized shards with what the stages before counted.
 
     Args:

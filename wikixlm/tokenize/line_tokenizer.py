@@ -62,7 +62,7 @@ class LineTokenizer:
     def _clean(self, text: str) -> str:
         return remove_non_printing(self._normalize(replace_unicode_punctuation(text)))
 
-    def _segmented(self, segment: word_segmenters.Segmenter) -> Callable[[str], list[str]]:
+    def _segmented(self, segment: word_segmenters.WordSegmenter) -> Callable[[str], list[str]]:
         # A segmenter may give white space as a word or within one. It can't be part of a symbol: fairseq reads text
         # by splitting it at white space.
         return lambda text: [token for word in segment(self._clean(text)) for token in word.split()]

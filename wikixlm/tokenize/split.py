@@ -204,7 +204,7 @@ def split(args: argparse.Namespace) -> None:
     _check_shards(args.tokenized)
     total = _Tally()
     test = choose(total.watch(_documents(args.tokenized)), args.test, args.language, args.seed)
-    count_checks.check(args.language, total.documents, total.lines, args.extract_counts, args.tokenize_counts)
+    count_checks.check_counts(args.language, total.documents, total.lines, args.extract_counts, args.tokenize_counts)
     valid = choose(_documents(args.tokenized), args.valid, args.language, args.seed, without=held_out_of(test))
     held_out = held_out_of([*test, *valid])
     train = [count_train(shard, held_out) for shard in args.tokenized]

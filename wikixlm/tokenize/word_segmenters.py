@@ -8,7 +8,7 @@ from typing import Any
 
 from wikixlm.errors import UserError
 
-Segmenter = Callable[[str], list[str]]
+WordSegmenter = Callable[[str], list[str]]
 
 JAPANESE = ("kytea", "fugashi", "moses")
 
@@ -26,19 +26,19 @@ def _extra(module: str, language: str, extra: str) -> Any:
         ) from failure
 
 
-def thai() -> Segmenter:
+def thai() -> WordSegmenter:
     """PyThaiNLP's default segmenter (newmm)."""
-    word_tokenize: Segmenter = _extra("pythainlp.tokenize", "th", "th").word_tokenize
+    word_tokenize: WordSegmenter = _extra("pythainlp.tokenize", "th", "th").word_tokenize
     return word_tokenize
 
 
-def chinese() -> Segmenter:
+def chinese() -> WordSegmenter:
     """Jieba, by way of rjieba."""
-    cut: Segmenter = _extra("rjieba", "zh", "zh").cut
+    cut: WordSegmenter = _extra("rjieba", "zh", "zh").cut
     return cut
 
 
-def kytea(model: Path | None = None) -> Segmenter:
+def kytea(model: Path | None = None) -> WordSegmenter:
     """KyTea, which XLM uses for Japanese.
 
     Args:
@@ -68,7 +68,7 @@ def _kytea_model(model: Path | None) -> Path:
     )
 
 
-def fugashi() -> Segmenter:
+def fugashi() -> WordSegmenter:
     """MeCab with UniDic's short units, by way of fugashi and unidic-lite."""
     dictionary = _extra("unidic_lite", "ja", "ja").DICDIR
     module = _extra("fugashi", "ja", "ja")
@@ -81,7 +81,7 @@ def fugashi() -> Segmenter:
     return segment
 
 
-def check(language: str, japanese: str) -> None:
+def check_installed(language: str, japanese: str) -> None:
     """Whether what the language needs is installed, without loading it: to fail before a run, not within it.
 
     Raises:

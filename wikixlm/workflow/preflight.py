@@ -25,7 +25,7 @@ def load_or_exit(base: Path, overlay: Mapping[str, Any], stages_run_here: bool) 
         if stages_run_here:
             _check_packages()
             for lang in cfg.languages:
-                word_segmenters.check(lang, cfg.tokenize.japanese)
+                word_segmenters.check_installed(lang, cfg.tokenize.japanese)
         return cfg
     except ConfigError as failure:
         for problem in failure.problems:
