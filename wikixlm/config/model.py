@@ -4,7 +4,7 @@ import json
 
 from pydantic import Field, model_validator
 
-from wikixlm import languages
+from wikixlm import languages, run_layout
 from wikixlm.config.data import Binarize, Bpe, Corpora, Dumps, Extract, Split, Tokenize
 from wikixlm.config.fields import Language, Section
 from wikixlm.config.finetuning import Xnli
@@ -54,9 +54,8 @@ class Config(Section):
         return self
 
     def shards(self, lang: str) -> list[str]:
-        """Names of a language's shards, `k-of-n` with k from 0: a changed number never mixes with old files."""
-        count = self.extract.shards_per_language.get(lang, self.extract.shards)
-        return [f"{k:05d}-of-{count:05d}" for k in range(count)]
+        """The names of a language's shards."""
+        return run_layout.shard_names(self.extract.shards_per_language.get(lang, self.extract.shards))
 
     def held_out_lines(self, lang: str) -> tuple[int, int]:
         """Lines that valid and test of a language should have."""

@@ -22,10 +22,11 @@ from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
 from wikixlm.extract import dump_origin
 from wikixlm.extract.dump_reader import Page, Reader
-from wikixlm.extract.shards import add_shard_arguments, shard_name, shard_parts
+from wikixlm.extract.shards import add_shard_arguments, shard_parts
 from wikixlm.extract.wikiextractor_process import STALL_SECONDS, check_installed, extract_texts
 from wikixlm.extract.wikitext import Wikitext
 from wikixlm.files import atomic_text, read_json, write_json
+from wikixlm.run_layout import shard_name
 
 GIVE_UP_AFTER = 20
 SKIPPED_SHARE = 0.001  # of a language's articles, that wikiextractor may fail on

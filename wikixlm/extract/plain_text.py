@@ -19,8 +19,9 @@ from pathlib import Path
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
 from wikixlm.extract.compression import kind_of, read_streams
-from wikixlm.extract.shards import Part, add_shard_arguments, shard_name, shard_parts
+from wikixlm.extract.shards import Part, add_shard_arguments, shard_parts
 from wikixlm.files import atomic_text, write_json
+from wikixlm.run_layout import shard_name
 
 LONGEST_LINE = 64 << 20
 BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}

@@ -22,11 +22,6 @@ def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shards", type=int, default=1, metavar="N", help="how many shards there are in all")
 
 
-def shard_name(shard: int, shards: int) -> str:
-    """`00003-of-00008`."""
-    return f"{shard:05d}-of-{shards:05d}"
-
-
 def shard_parts(paths: list[Path], shard: int, shards: int) -> list[Part]:
     """The parts of `paths` in bytes [k*size/n, (k+1)*size/n) of all files laid end to end.
 

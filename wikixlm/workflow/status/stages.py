@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wikixlm.extract.shards import shard_name
+from wikixlm.run_layout import shard_name
 from wikixlm.workflow import run_record
 from wikixlm.workflow.run_record import Record
 
