@@ -1,7 +1,7 @@
 """The layout of a run: every path in it, its stages in their order, and the names of shards.
 
-Paths are relative to the run's directory (`snakemake --directory`). A path with `{lang}`, `{shard}`, `{split}`, `{seed}`
-is a pattern, for Snakemake's wildcards as for `str.format`.
+Paths are relative to the run's directory (`snakemake --directory`). A path with `{lang}`, `{shard}`, `{split}` or
+`{seed}` is a pattern, for Snakemake's wildcards as for `str.format`.
 """
 
 from dataclasses import dataclass
