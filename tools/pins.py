@@ -1,10 +1,12 @@
 """Compile the pins: requirements.txt and the conda environments, from pyproject.toml.
 
-`make pins` runs this with uv. Torch and what its own build brings along (CUDA libraries, triton) stay out of
-requirements.txt, so that a CPU build or one for another CUDA version can be installed first; every other package is
-pinned with hashes. No download address is written anywhere.
+`make pins` runs this with uv and keeps the versions that still fit; `--upgrade` resolves all of them anew. Torch and
+what its own build brings along (CUDA libraries, triton) stay out of requirements.txt, so that a CPU build or one for
+another CUDA version can be installed first; every other package is pinned with hashes. No download address is written
+anywhere.
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -35,9 +37,11 @@ REPORT = ["jinja2", "matplotlib", "numpy", "pandas"]
 WITHOUT_METADATA = ["fairseq", "hydra-core", "omegaconf"]
 
 
-def compile_pins() -> str:
+def compile_pins(upgrade: bool) -> str:
     """What uv resolves for every extra, for Python 3.11 to 3.13 on every platform, with hashes."""
     with tempfile.NamedTemporaryFile(suffix=".txt") as output:
+        if not upgrade:  # uv prefers the versions that it finds in its output file
+            Path(output.name).write_bytes((ROOT / "requirements.txt").read_bytes())
         subprocess.run(
             [
                 *["uv", "pip", "compile", "--quiet", "pyproject.toml", "--all-extras", "--universal"],
@@ -83,7 +87,9 @@ def post_deploy(pins: dict[str, str]) -> str:
 
 def main() -> None:
     """Write requirements.txt and the environments."""
-    compiled = compile_pins()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
+    compiled = compile_pins(parser.parse_args().upgrade)
     pins = versions(compiled)
     (ROOT / "requirements.txt").write_text(requirements(compiled), encoding="utf-8")
     write_environments(ROOT / "envs", pins)
