@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tests.support import dumps as factory
 from tests.support.dumps import P
 from wikixlm.errors import UserError
-from wikixlm.extract.dump_reader import Page, Reader
+from wikixlm.extract.dump_reader import Page, PartReader
 from wikixlm.extract.shards import shard_parts
 
 
 def read_shard(paths: list[Path], shard: int, shards: int) -> list[Page]:
-    return [page for part in shard_parts(paths, shard, shards) for page in Reader(part).pages()]
+    return [page for part in shard_parts(paths, shard, shards) for page in PartReader(part).pages()]
 
 
 def ids(paths: Path | list[Path], shards: int = 1) -> list[int]:

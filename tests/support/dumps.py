@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from wikixlm.extract.dump_reader import Page, Reader
+from wikixlm.extract.dump_reader import Page, PartReader
 from wikixlm.extract.shards import shard_parts
 
 NAMESPACES = {0: "", 1: "Talk", 4: "Wikipedia", 6: "File", 10: "Template", 14: "Category", 828: "Module"}
@@ -124,4 +124,4 @@ def bulgarian_dump() -> Path:
 
 def read_pages(path: Path) -> list[Page]:
     """All pages of a dump."""
-    return [page for part in shard_parts([path], 0, 1) for page in Reader(part).pages()]
+    return [page for part in shard_parts([path], 0, 1) for page in PartReader(part).pages()]

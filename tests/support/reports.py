@@ -40,22 +40,20 @@ def make_text(directory: Path) -> None:
     for number, shard in enumerate(shard_names("en")):
         _write(
             counts / "extract" / "en" / f"{shard}.json",
-            extract.Counts("en", shard, ["en.bz2"], pages=50, redirects=20, other_namespaces=3, other_models=1,
+            extract.DumpShardCounts("en", shard, ["en.bz2"], pages=50, redirects=20, other_namespaces=3, other_models=1,
                            duplicates=number, articles=26 - number, documents=24 - number, empty=1, dropped_short=1,
                            lines=53, characters=900, bytes=950),
         )  # fmt: skip
     _write(
         counts / "extract" / "de" / "00000-of-00001.json",
-        extract.Counts("de", "00000-of-00001", ["de.bz2"], pages=12, redirects=1, articles=11, documents=9, empty=1,
-                       skipped=[77], lines=21, characters=300, bytes=310),
+        extract.DumpShardCounts("de", "00000-of-00001", ["de.bz2"], pages=12, redirects=1, articles=11, documents=9,
+                       empty=1, skipped=[77], skipped_titles={"77": "Katze <b>(Tier)</b>"},
+                       lines=21, characters=300, bytes=310),
     )  # fmt: skip
     _write(
         counts / "extract" / "ka" / "00000-of-00001.json",
-        plain_text.Counts("ka", "00000-of-00001", ["ka.txt"], lines_in=8, empty=2, documents=6, lines=6),
+        plain_text.TextShardCounts("ka", "00000-of-00001", ["ka.txt"], lines_in=8, empty=2, documents=6, lines=6),
     )
-    log = directory / "logs" / "extract" / "de" / "00000-of-00001.log"
-    log.parent.mkdir(parents=True)
-    log.write_text("warning: shard 00000-of-00001 of de: wikiextractor fails on page 77 (Katze <b>(Tier)</b>)\n")
     for language, (train, valid, test) in LINES.items():
         for number, shard in enumerate(shard_names(language)):
             emptied = 2 if language == "en" and not number else 0

@@ -45,10 +45,10 @@ def binarize_raw(
     """
     ids = {symbol: number for number, symbol in enumerate(dictionary)}
     encoder = BPEEncoder(merges)
-    counts = plain_text.Counts("", "", [str(source)])
+    counts = plain_text.TextShardCounts("", "", [str(source)])
     lines = unknown = total = 0
     with open(target.with_name(f"{target.name}.bin"), "wb") as stream:
-        for document in plain_text.documents(shard_parts([source], 0, 1), counts):
+        for document in plain_text.read_text_documents(shard_parts([source], 0, 1), counts):
             tokens = tokenizer.tokenize(document.lines[0])
             if not tokens:
                 continue

@@ -1,4 +1,4 @@
-"""Which wiki a dump is of, by its own word: a dump under another language's name would train a mislabelled model."""
+"""The wiki that a dump says it comes from: a dump under the wrong language would train a mislabelled model."""
 
 import re
 from pathlib import Path
@@ -11,8 +11,8 @@ DBNAME = re.compile(r"<dbname>\s*([^<\s]+)\s*</dbname>")
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def dbname(path: Path) -> str | None:
-    """The name of the wiki's database in the dump's `<siteinfo>`: `dewiki`. None where none is given.
+def read_dbname(path: Path) -> str | None:
+    """The name of the wiki's database in the dump's `<siteinfo>`, such as `dewiki`; None if it is absent.
 
     Dumps older than export format 0.8 (2012) have no `<dbname>`, and later files of a dump in several parts may begin
     without a header.
@@ -27,13 +27,13 @@ def dbname(path: Path) -> str | None:
     return found[1] if found else None
 
 
-def warn_of_another(path: Path, language: str) -> None:
-    """Warn where the dump is of a wiki in another language than `language`.
+def warn_of_other_language(path: Path, language: str) -> None:
+    """Warn if the dump comes from a wiki in another language than `language`.
 
-    Its Wikipedia and its other projects (`dewikibooks` for de) are taken without a word. No error, because a header
-    is easily carried over by programs that cut or join dumps.
+    The language's Wikipedia and its sister projects (`dewikibooks` for de) are accepted silently. A mismatch is not an
+    error, because programs that cut or join dumps may carry over the header of another one.
     """
-    found = dbname(path)
+    found = read_dbname(path)
     wanted = languages.wiki(language).dbname
     if found and not found.startswith(wanted.removesuffix("iki")):
         console.warn(

@@ -1,13 +1,13 @@
 """The pages of one shard of a MediaWiki XML dump, read and verified without an index.
 
-Shard k of n owns the bz2 streams that begin in bytes [k*size/n, (k+1)*size/n) of the dump (of all its files laid end
-to end), and the pages whose `<page>` begins in them: the part of a page before the first one belongs to the shard
-before, and the last page, with what stands between it and the next, is read to its end in the streams that follow. So
-any way of cutting a dump into streams works. What is no chain of bz2 streams in UTF-8 (plain XML, UTF-16, other
-compression) belongs to the shard that owns its first byte.
+Shard k of n owns the bz2 streams that begin in bytes [k*size/n, (k+1)*size/n) of the dump (all its files
+concatenated), and the pages whose `<page>` begins in them. A page that begins in an earlier shard's stream belongs to
+that shard, which reads on into the following streams up to the next page. So any division of a dump into streams works.
+A file that is not a chain of bz2 streams in UTF-8 (plain XML, UTF-16, other compression) belongs whole to the shard
+that owns its first byte.
 
-Every byte of the dump is verified by one of the shards: compression and checksums, header, XML of each page, what
-stands between pages, and the end of the document.
+Every byte of the dump is verified by one of the shards: compression and checksums, header, XML of each page, the gaps
+between pages, and the end of the document.
 
 Format: https://www.mediawiki.org/xml/export-0.11.xsd
 """
@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 
 from wikixlm.errors import UserError
 from wikixlm.extract.compression import find_bz2_stream, kind_of, read_streams
-from wikixlm.extract.shards import Part
+from wikixlm.extract.shards import FilePart
 
 PAGE, PAGE_END, DOCUMENT_END = b"<page>", b"</page>", b"</mediawiki>"
 # MediaWiki refuses pages of more than 2 MB; far beyond that a tag must be missing.
@@ -44,38 +44,38 @@ class Page(NamedTuple):
 
 
 @dataclass
-class Reader:
-    """Reads the pages of one part of a dump; `whole` tells afterwards whether that was the whole file."""
+class PartReader:
+    """Reads the pages of one part of a dump; `read_whole_file` is set once that part turns out to be all of it."""
 
-    part: Part
-    whole: bool = False
+    part: FilePart
+    read_whole_file: bool = False
     _kind: str = field(init=False)
     _encoding: str = field(init=False)
 
     def __post_init__(self) -> None:
         self._kind = kind_of(self.part.path)
-        self._encoding = self._check_beginning()
+        self._encoding = self._detect_encoding()
 
     def pages(self) -> Iterator[Page]:
         """The pages that begin in this part, in the order of the dump.
 
         Raises:
-            UserError: the dump is damaged, cut short, or not a dump with the pages' text.
+            UserError: the file is damaged, cut short, or not a dump with the text of pages.
         """
-        if self.part.start > 0 and not self._can_be_entered():
+        if self.part.start > 0 and not self._is_seekable():
             return
         start: int | None = 0
         if self.part.start > 0:
             start = find_bz2_stream(self.part.path, self.part.start, self.part.end)
         if start is not None:
-            for raw in self._cut(self._chunks(start), at_beginning=start == 0):
+            for raw in self._split_pages(self._chunks(start), at_beginning=start == 0):
                 yield parse_page(raw, self.part.path)
 
-    def _can_be_entered(self) -> bool:
+    def _is_seekable(self) -> bool:
         return self._kind == "bz2" and self._encoding == "utf-8"
 
-    def _check_beginning(self) -> str:
-        """The encoding of the file; an error for what is no dump at all, before anything is made of it."""
+    def _detect_encoding(self) -> str:
+        """The encoding of the file; UserError if it does not begin as a dump does."""
         path = self.part.path
         head = b""
         for _, data in read_streams(path, self._kind):
@@ -117,12 +117,12 @@ class Reader:
         except UnicodeError as failure:
             raise UserError(f"{self.part.path} is damaged: {failure}") from failure
 
-    def _cut(self, chunks: Iterator[tuple[bool, bytes]], at_beginning: bool) -> Iterator[bytes]:
-        """Cut the stream into pages (from `<page>` to `</page>`), and check what stands between them."""
+    def _split_pages(self, chunks: Iterator[tuple[bool, bytes]], at_beginning: bool) -> Iterator[bytes]:
+        """Split the stream into pages (from `<page>` to `</page>`) and check the gaps between them."""
         buffer = bytearray()
         base = 0  # where the buffer begins in the stream
         owned_end: int | None = None  # where this part's streams end in it, once known
-        between = Between(self.part.path, "header" if at_beginning else "skip")
+        gap = GapValidator(self.part.path, "header" if at_beginning else "skip")
         inside = False
         for owned, data in chunks:
             if not owned and owned_end is None:
@@ -135,7 +135,7 @@ class Reader:
                 if found < 0:
                     break
                 if not inside:
-                    between.check(bytes(buffer[:found]))
+                    gap.check(bytes(buffer[:found]))
                     if owned_end is not None and base + found >= owned_end:
                         return
                     cut = found
@@ -146,47 +146,47 @@ class Reader:
                 base += cut
                 searched = 0
                 inside = not inside
-            self._check_lengths(buffer, inside, between)
-            no_more = owned_end is not None and base + len(buffer) - len(PAGE) + 1 >= owned_end
-            if no_more and between.expected == "skip" and not inside:
+            self._check_lengths(buffer, inside, gap)
+            at_end = owned_end is not None and base + len(buffer) - len(PAGE) + 1 >= owned_end
+            if at_end and gap.expected == "skip" and not inside:
                 return
         if inside:
             raise UserError(
-                f"{self.part.path} is cut short: {_name(bytes(buffer))} has no </page>; copy or download it again"
+                f"{self.part.path} is cut short: {_page_name(bytes(buffer))} has no </page>; copy or download it again"
             )
-        between.finish(bytes(buffer))
-        self.whole = at_beginning
+        gap.finish(bytes(buffer))
+        self.read_whole_file = at_beginning
 
-    def _check_lengths(self, buffer: bytearray, inside: bool, between: "Between") -> None:
+    def _check_lengths(self, buffer: bytearray, inside: bool, gap: "GapValidator") -> None:
         if inside and len(buffer) > LONGEST_PAGE:
             raise UserError(
-                f"{self.part.path} is damaged: {_name(bytes(buffer[:4096]))} has no </page> in {len(buffer)} bytes"
+                f"{self.part.path} is damaged: {_page_name(bytes(buffer[:4096]))} has no </page> in {len(buffer)} bytes"
             )
-        if not inside and between.expected != "skip" and len(buffer) > LONGEST_HEADER:
+        if not inside and gap.expected != "skip" and len(buffer) > LONGEST_HEADER:
             raise UserError(f"{self.part.path} is damaged: {len(buffer)} bytes without a <page>")
 
 
 @dataclass
-class Between:
-    """Checks what stands outside the pages: the header, white space, the end of the document."""
+class GapValidator:
+    """Checks the bytes outside the pages: the header, white space, the end of the document."""
 
     path: Path
-    expected: str  # "header"; "skip": the rest of a page of the shard before, which checks it; "space"
+    expected: str  # "header"; "skip": the rest of an earlier shard's page, which that shard checks; "space"
 
     def check(self, gap: bytes) -> None:
-        """Check what stands before a `<page>`."""
+        """Check the bytes before a `<page>`."""
         text = gap.strip()
         if self.expected == "header":
             self._check_header(text)
         elif self.expected == "space" and text.startswith(DOCUMENT_END):
-            self._check_header(text.removeprefix(DOCUMENT_END).lstrip())  # files laid end to end
+            self._check_header(text.removeprefix(DOCUMENT_END).lstrip())  # concatenated files
         elif self.expected == "space" and text:
             found = text[:40].decode("utf-8", "replace")
             raise UserError(f"{self.path} is damaged: {found!r} between two pages")
         self.expected = "space"
 
     def finish(self, gap: bytes) -> None:
-        """Check what stands after the last page of the file."""
+        """Check the bytes after the last page of the file."""
         text = gap.strip()
         if self.expected == "skip":
             return
@@ -202,33 +202,35 @@ class Between:
 
     def _check_header(self, text: bytes) -> None:
         if b"<mediawiki" not in text:
-            raise UserError(f"{self.path} is not a MediaWiki XML dump: there is no <mediawiki> before the first page")
+            raise UserError(f"{self.path} is not a MediaWiki XML dump: no <mediawiki> before the first page")
         if b"<siteinfo>" not in text or b"</siteinfo>" not in text:
             raise UserError(f"{self.path} has no <siteinfo> before its first page: its beginning is missing")
 
 
 def parse_page(raw: bytes, path: Path) -> Page:
-    """A `<page>` element, in UTF-8.
+    """Parse a `<page>` element in UTF-8.
 
     Raises:
-        UserError: not well-formed, without id, namespace or text, or with a page's whole history.
+        UserError: the XML is not well-formed, lacks id, namespace or text, or holds more than one revision.
     """
     try:
         element = ElementTree.fromstring(raw)
     except ElementTree.ParseError as failure:
-        raise UserError(f"{path} is damaged: {_name(raw)}: {failure}") from failure
+        raise UserError(f"{path} is damaged: {_page_name(raw)}: {failure}") from failure
     revisions = element.findall("revision")
     if len(revisions) > 1:
-        raise UserError(f"{path}: {_name(raw)} has {len(revisions)} revisions; use a dump of current pages")
+        raise UserError(f"{path}: {_page_name(raw)} has {len(revisions)} revisions; use a dump of current pages")
     try:
         number, namespace = int(element.findtext("id", "")), int(element.findtext("ns", ""))
     except ValueError as failure:
-        raise UserError(f"{path}: {_name(raw)} has no <id> and <ns> in numbers") from failure
+        raise UserError(f"{path}: {_page_name(raw)} has no <id> and <ns> in numbers") from failure
     body = revisions[0].find("text") if revisions else None
     if body is None:
-        raise UserError(f"{path}: {_name(raw)} has no revision with a <text>")
+        raise UserError(f"{path}: {_page_name(raw)} has no revision with a <text>")
     if not body.text and body.get("bytes", "0") != "0" and body.get("deleted") is None:
-        raise UserError(f"{path}: {_name(raw)} comes without its {body.get('bytes')} bytes of text; is it a stub dump?")
+        raise UserError(
+            f"{path}: {_page_name(raw)} comes without its {body.get('bytes')} bytes of text; is it a stub dump?"
+        )
     return Page(
         id=number,
         title=element.findtext("title", ""),
@@ -239,8 +241,8 @@ def parse_page(raw: bytes, path: Path) -> Page:
     )
 
 
-def _name(raw: bytes) -> str:
-    """How to call a page that can't be parsed."""
+def _page_name(raw: bytes) -> str:
+    """The name of an unparsable page in messages."""
     number = re.search(rb"<id>(\d+)</id>", raw)
     title = re.search(rb"<title>([^<]{1,80})", raw)
     name = f"page {number[1].decode()}" if number else "a page"

@@ -1,13 +1,13 @@
-"""Make one shard of a Wikipedia dump into documents of plain text.
+"""Convert one shard of a Wikipedia dump to documents of plain text.
 
-Reads a MediaWiki XML dump (multistream or other bz2, plain XML, gzip, xz, zstd; UTF-8, or UTF-16 with a byte order
-mark; told by content, not by name), verifies it, and runs wikiextractor on the articles that begin in this shard.
-Pages of other namespaces, redirects and pages that are not wikitext are counted and left out; so are articles in which
-no text remains. A dump that is not a chain of bz2 streams goes whole into the shard that holds its first byte.
+Reads and verifies a MediaWiki XML dump (multistream or other bz2, plain XML, gzip, xz, zstd; UTF-8, or UTF-16 with a
+byte order mark; detected from the content) and runs wikiextractor on the articles that begin in this shard. Pages of
+other namespaces, redirects, pages that are not wikitext, and articles without text are counted and dropped. A dump
+that is not a chain of bz2 streams belongs whole to the shard that owns its first byte.
 
-The counts file says what became of every page, so that nothing can be lost unseen:
+The counts file accounts for every page:
 pages = redirects + other_namespaces + other_models + duplicates + articles, and
-articles = documents + empty + dropped_short + skipped (a list of page ids that wikiextractor failed on).
+articles = documents + empty + dropped_short + skipped (a list of the ids of pages that wikiextractor failed on).
 """
 
 import argparse
@@ -21,7 +21,7 @@ from wikixlm import console
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
 from wikixlm.extract import dump_origin
-from wikixlm.extract.dump_reader import Page, Reader
+from wikixlm.extract.dump_reader import Page, PartReader
 from wikixlm.extract.shards import add_shard_arguments, shard_parts
 from wikixlm.extract.wikiextractor_process import STALL_SECONDS, check_installed, extract_texts
 from wikixlm.extract.wikitext import Wikitext
@@ -29,12 +29,12 @@ from wikixlm.files import atomic_text, read_json, write_json
 from wikixlm.run_layout import shard_name
 
 GIVE_UP_AFTER = 20
-SKIPPED_SHARE = 0.001  # of a language's articles, that wikiextractor may fail on
+SKIPPED_SHARE = 0.001  # the share of a language's articles that wikiextractor may fail on
 
 
 @dataclass
-class Counts(ShardCounts):
-    """What became of the pages of a shard; `skipped` are the ids of those that wikiextractor failed on."""
+class DumpShardCounts(ShardCounts):
+    """Outcome of the pages of a shard; `skipped` lists the ids of those that wikiextractor failed on."""
 
     pages: int = 0
     redirects: int = 0
@@ -44,23 +44,24 @@ class Counts(ShardCounts):
     articles: int = 0
     dropped_short: int = 0
     skipped: list[int] = field(default_factory=list)
+    skipped_titles: dict[str, str] = field(default_factory=dict)  # by id
 
-    def check(self) -> None:
-        """Raise UserError if a page went missing."""
+    def check_balance(self) -> None:
+        """Raise UserError unless every page has an outcome."""
         seen = self.redirects + self.other_namespaces + self.other_models + self.duplicates + self.articles
-        made = self.documents + self.empty + self.dropped_short + len(self.skipped)
-        if seen != self.pages or made != self.articles:
-            raise UserError(f"pages were lost on the way, which is a defect of wikixlm: {asdict(self)}")
+        processed = self.documents + self.empty + self.dropped_short + len(self.skipped)
+        if seen != self.pages or processed != self.articles:
+            raise UserError(f"pages were lost, which is a bug in wikixlm: {asdict(self)}")
 
 
 class PageIds:
-    """The set of page ids seen, as bits: some megabytes for the largest wiki."""
+    """A set of page ids as a bitmap: a few megabytes for the largest wiki."""
 
     def __init__(self) -> None:
         self._blocks: dict[int, bytearray] = {}
 
     def add(self, number: int) -> bool:
-        """Add an id; False if it was there."""
+        """Add an id; returns False if it was present."""
         block = self._blocks.setdefault(number >> 16, bytearray(1 << 13))
         byte, bit = (number & 0xFFFF) >> 3, 1 << (number & 7)
         if block[byte] & bit:
@@ -69,8 +70,10 @@ class PageIds:
         return True
 
 
-def select(pages: Iterable[Page], namespaces: set[int], wikitext: Wikitext, counts: Counts) -> Iterator[Page]:
-    """The articles among `pages`: wanted namespace, wikitext, no redirect, each id once; counts all of them."""
+def select_articles(
+    pages: Iterable[Page], namespaces: set[int], wikitext: Wikitext, counts: DumpShardCounts
+) -> Iterator[Page]:
+    """Yield the articles among `pages` (wanted namespace, wikitext, not a redirect, id not seen before); count all."""
     ids = PageIds()
     for page in pages:
         counts.pages += 1
@@ -88,8 +91,10 @@ def select(pages: Iterable[Page], namespaces: set[int], wikitext: Wikitext, coun
             yield page._replace(text=wikitext.prepare(page.text))
 
 
-def documents(texts: Iterable[tuple[Page, str | None]], min_chars: int, counts: Counts) -> Iterator[Document]:
-    """The articles that have text, at least `min_chars` characters of it; counts all of them."""
+def clean_documents(
+    texts: Iterable[tuple[Page, str | None]], min_chars: int, counts: DumpShardCounts
+) -> Iterator[Document]:
+    """Yield the articles with at least `min_chars` characters of text, and count all of them."""
     for page, text in texts:
         if text is None:
             _skip(page, counts)
@@ -104,14 +109,15 @@ def documents(texts: Iterable[tuple[Page, str | None]], min_chars: int, counts: 
             yield document
 
 
-def _skip(page: Page, counts: Counts) -> None:
+def _skip(page: Page, counts: DumpShardCounts) -> None:
     counts.skipped.append(page.id)
+    counts.skipped_titles[str(page.id)] = page.title
     console.warn(f"shard {counts.shard} of {counts.language}: wikiextractor fails on page {page.id} ({page.title})")
     if len(counts.skipped) >= GIVE_UP_AFTER and len(counts.skipped) > SKIPPED_SHARE * counts.articles:
-        _too_many_skipped(counts)
+        _fail_on_skipped(counts)
 
 
-def _too_many_skipped(counts: Counts) -> None:
+def _fail_on_skipped(counts: DumpShardCounts) -> None:
     ids = ", ".join(map(str, counts.skipped[:GIVE_UP_AFTER]))
     raise UserError(
         f"wikiextractor failed on {len(counts.skipped)} of {counts.articles} articles "
@@ -119,8 +125,8 @@ def _too_many_skipped(counts: Counts) -> None:
     )
 
 
-def check_whole(counts: Counts, namespaces: set[int]) -> None:
-    """Raise UserError if the dump, all of which was read, has nothing to make text of."""
+def check_has_text(counts: DumpShardCounts, namespaces: set[int]) -> None:
+    """Raise UserError if the dump, all of which was read, gave no document."""
     files = ", ".join(counts.files)
     wanted = " ".join(map(str, sorted(namespaces)))
     if counts.documents:
@@ -135,10 +141,10 @@ def check_whole(counts: Counts, namespaces: set[int]) -> None:
 
 
 def dump_files(dump: list[Path] | None, manifest: Path | None) -> list[Path]:
-    """The files of a dump, in order: those given, or those that a download's manifest lists beside itself.
+    """The files of a dump in order: those given, or those listed in the manifest of a download.
 
     Raises:
-        UserError: no files, or one whose size is not the manifest's.
+        UserError: the manifest lists no files, or a file's size differs from the manifest's.
     """
     if manifest is None:
         return list(dump or [])
@@ -160,7 +166,7 @@ def dump_files(dump: list[Path] | None, manifest: Path | None) -> list[Path]:
 def extract(
     files: list[Path],
     output: Path,
-    counts: Counts,
+    counts: DumpShardCounts,
     shard: int = 0,
     shards: int = 1,
     namespaces: Iterable[int] = (0,),
@@ -168,56 +174,69 @@ def extract(
     inline_templates: dict[str, str] | None = None,
     stall_seconds: int = STALL_SECONDS,
 ) -> None:
-    """Write the documents of shard `shard` of `shards` to `output`; fills `counts`.
+    """Write the documents of shard `shard` of `shards` to `output`, and fill `counts`.
 
     Raises:
-        UserError: the dump is damaged or no dump, pages were lost, or wikiextractor failed on too many.
+        UserError: a file is damaged or not a dump, pages were lost, or wikiextractor failed on too many.
     """
     wanted = set(namespaces)
-    readers = [Reader(part) for part in shard_parts(files, shard, shards)]
+    readers = [PartReader(part) for part in shard_parts(files, shard, shards)]
     for path in files[: 1 if shard == 0 else 0]:
-        dump_origin.warn_of_another(path, counts.language)
+        dump_origin.warn_of_other_language(path, counts.language)
     pages = (page for reader in readers for page in reader.pages())
     with atomic_text(output) as stream:
-        texts = extract_texts(select(pages, wanted, Wikitext(counts.language, inline_templates), counts), stall_seconds)
-        for document in documents(texts, min_chars, counts):
+        texts = extract_texts(
+            select_articles(pages, wanted, Wikitext(counts.language, inline_templates), counts), stall_seconds
+        )
+        for document in clean_documents(texts, min_chars, counts):
             write_document(stream, document)
-        counts.check()
+        counts.check_balance()
         allowed = max(int(SKIPPED_SHARE * counts.articles), 1 if shards > 1 else 0)
         if len(counts.skipped) > allowed:
-            _too_many_skipped(counts)
-        if len(readers) == len(files) and all(reader.whole for reader in readers):
-            check_whole(counts, wanted)
+            _fail_on_skipped(counts)
+        if len(readers) == len(files) and all(reader.read_whole_file for reader in readers):
+            check_has_text(counts, wanted)
     if counts.duplicates:
         console.warn(f"shard {counts.shard} of {counts.language}: {counts.duplicates} pages occur twice, kept once")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `wikixlm extract`."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--dump", type=Path, nargs="+", metavar="PATH", help="the dump's file, or its files in order")
-    source.add_argument("--manifest", type=Path, help="a download's manifest.json, which lists the files beside it")
+    source.add_argument("--dump", type=Path, nargs="+", metavar="PATH", help="file of the dump, or its files in order")
+    source.add_argument(
+        "--manifest", type=Path, help="manifest.json of a download, which lists the files in its folder"
+    )
     parser.add_argument("--language", required=True, metavar="L", help="language of the dump (picks inline templates)")
     add_shard_arguments(parser)
-    parser.add_argument("--namespaces", type=int, nargs="+", default=[0], metavar="NS", help="namespaces to take")
-    parser.add_argument("--min-chars", type=int, default=0, metavar="N", help="leave out articles of fewer characters")
+    parser.add_argument(
+        "--namespaces", type=int, nargs="+", default=[0], metavar="NS", help="namespaces of the pages to extract"
+    )
+    parser.add_argument("--min-chars", type=int, default=0, metavar="N", help="drop articles with fewer characters")
     parser.add_argument(
         "--inline-template",
         action="append",
         default=[],
         metavar="NAME=PATTERN",
-        help="keep the text of a template: `unit={1} {2}` makes {{unit|5|km}} into 5 km; {-1} is the last value, {*} "
-        "all, {key} a named one; NAME may end in * (may be given several times)",
+        help="keep the text of a template: `unit={1} {2}` turns {{unit|5|km}} into 5 km; {-1} is the last value, {*} "
+        "all, {key} a named one; NAME may end in * (repeatable)",
     )
     parser.add_argument(
-        "--stall-seconds", type=int, default=STALL_SECONDS, metavar="S", help="give up a page that takes longer"
+        "--stall-seconds",
+        type=int,
+        default=STALL_SECONDS,
+        metavar="S",
+        help="skip a page after this many seconds without progress",
     )
     parser.add_argument("--output", type=Path, required=True, help="documents, as JSON lines (.zst: compressed)")
-    parser.add_argument("--counts", type=Path, required=True, help="what became of the pages, as JSON")
+    parser.add_argument("--counts", type=Path, required=True, help="number of pages by outcome, as JSON")
 
 
 def parse_patterns(pairs: list[str]) -> dict[str, str]:
-    """`NAME=PATTERN` arguments as a table; UserError for one without `=`."""
+    """Parse `NAME=PATTERN` arguments into a table.
+
+    Raises:
+        UserError: an argument has no name or no `=`.
+    """
     for pair in pairs:
         if not pair.partition("=")[0] or "=" not in pair:
             raise UserError(f"--inline-template {pair!r}: NAME=PATTERN is accepted, for example 'unit={{1}} {{2}}'")
@@ -225,10 +244,9 @@ def parse_patterns(pairs: list[str]) -> dict[str, str]:
 
 
 def main(args: argparse.Namespace) -> None:
-    """`wikixlm extract`."""
     check_installed()
     files = dump_files(args.dump, args.manifest)
-    counts = Counts(args.language, shard_name(args.shard, args.shards), [str(path) for path in files])
+    counts = DumpShardCounts(args.language, shard_name(args.shard, args.shards), [str(path) for path in files])
     try:
         extract(
             files,
@@ -244,4 +262,3 @@ def main(args: argparse.Namespace) -> None:
     except UserError as failure:
         raise UserError(f"extract {args.language}, shard {counts.shard}: {failure}") from failure
     write_json(args.counts, asdict(counts))
-    logging.info("%s", asdict(counts))

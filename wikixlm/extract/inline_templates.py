@@ -1,8 +1,9 @@
-"""Templates that stand in running text and carry some of it: their text is kept, where wikiextractor would drop them.
+"""Templates in running text that carry some of it: their text is kept, where wikiextractor would drop them.
 
-A pattern says what remains of a template: `{1}` is its first unnamed value, `{-1}` the last, `{*}` all of them joined,
-`{lang}` the value named so, `{text/1}` the first of these that is given; anything else is itself. A name that ends in
-`-*` stands for a family (`lang-*`: lang-de, lang-fr, …). Names are compared in lower case, with spaces for underscores.
+A pattern describes the text that replaces a template: `{1}` is its first unnamed value, `{-1}` the last, `{*}` all
+of them joined, `{lang}` the value of that name, `{text/1}` the first of these that is given; other characters are
+literal. A name that ends in `-*` matches a family (`lang-*`: lang-de, lang-fr, …). Names are compared in lower case,
+with spaces for underscores.
 """
 
 import re

@@ -1,17 +1,16 @@
-"""Make one shard of plain-text files, one paragraph a line, into documents, in place of a Wikipedia dump.
+"""Convert one shard of plain-text files, one paragraph a line, to documents, in place of a Wikipedia dump.
 
-UTF-8 (a byte order mark is dropped), or UTF-16 with a byte order mark; plain, gzip, bz2, xz or zstd; told by content,
-not by name. Shard k of n takes the lines that begin in bytes [k*size/n, (k+1)*size/n) of the files laid end to end; a
-file that is compressed or UTF-16 goes whole into the shard that holds its first byte. A document is a line, its id a
-hash of the line.
+Encoding: UTF-8 (a byte order mark is dropped), or UTF-16 with a byte order mark. Compression: none, gzip, bz2, xz or
+zstd, detected from the content. Shard k of n owns the lines that begin in bytes [k*size/n, (k+1)*size/n) of the
+concatenated files; a file that is compressed or UTF-16 belongs whole to the shard that owns its first byte. A document
+is a line, its id a hash of the line.
 
-Lines end in `\\n` (or `\\r\\n`) alone; empty ones are counted and left out.
+Only `\\n` and `\\r\\n` end a line; empty lines are counted and dropped.
 """
 
 import argparse
 import codecs
 import hashlib
-import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
 from wikixlm.extract.compression import kind_of, read_streams
-from wikixlm.extract.shards import Part, add_shard_arguments, shard_parts
+from wikixlm.extract.shards import FilePart, add_shard_arguments, shard_parts
 from wikixlm.files import atomic_text, write_json
 from wikixlm.run_layout import shard_name
 
@@ -28,23 +27,23 @@ BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-
 
 
 @dataclass
-class Counts(ShardCounts):
-    """What became of the lines of a shard: lines_in = documents + empty."""
+class TextShardCounts(ShardCounts):
+    """Outcome of the lines of a shard: lines_in = documents + empty."""
 
     lines_in: int = 0
 
 
 def line_id(line: str) -> str:
-    """64 bits of BLAKE2b of the line, in hexadecimal: what stands for a page id."""
+    """64 bits of BLAKE2b of the line, in hexadecimal: the document id, in place of a page id."""
     return hashlib.blake2b(line.encode(), digest_size=8).hexdigest()
 
 
-def read_lines(part: Part) -> Iterator[tuple[int, bytes]]:
+def _read_lines(part: FilePart) -> Iterator[tuple[int, bytes]]:
     """The lines that begin in the part: (byte in the file, once decompressed and in UTF-8; line without its `\\n`)."""
     kind = kind_of(part.path)
     encoding = _encoding(part.path, kind)
     if kind == "plain" and encoding == "utf-8":
-        # One byte earlier: if that is a line end, a line begins where the part does.
+        # Start one byte earlier: if that byte is a line end, a line begins at the start of the part.
         start, end = max(part.start - 1, 0), part.end
     elif part.start > 0:
         return
@@ -54,7 +53,7 @@ def read_lines(part: Part) -> Iterator[tuple[int, bytes]]:
     if encoding != "utf-8":
         chunks = _recode(chunks, encoding, part.path)
     at_line_start = part.start == 0
-    for offset, line in _cut_lines(chunks, start, part.path):
+    for offset, line in _split_lines(chunks, start, part.path):
         if at_line_start:
             if end is not None and offset >= end:
                 return
@@ -77,8 +76,8 @@ def _recode(chunks: Iterator[bytes], encoding: str, path: Path) -> Iterator[byte
         raise UserError(f"{path} is damaged: {failure}") from failure
 
 
-def _cut_lines(chunks: Iterator[bytes], offset: int, path: Path) -> Iterator[tuple[int, bytes]]:
-    """Cut at `\\n`; the last line may lack it."""
+def _split_lines(chunks: Iterator[bytes], offset: int, path: Path) -> Iterator[tuple[int, bytes]]:
+    """Split at `\\n`, which the last line may lack."""
     pending: list[bytes] = []
     length = 0
     for data in chunks:
@@ -98,14 +97,14 @@ def _cut_lines(chunks: Iterator[bytes], offset: int, path: Path) -> Iterator[tup
         yield offset, b"".join(pending)
 
 
-def documents(parts: list[Part], counts: Counts) -> Iterator[Document]:
-    """The lines of the parts as documents; counts them.
+def read_text_documents(parts: list[FilePart], counts: TextShardCounts) -> Iterator[Document]:
+    """Yield the lines of the parts as documents, and count them.
 
     Raises:
         UserError: bytes that are not UTF-8.
     """
     for part in parts:
-        for offset, raw in read_lines(part):
+        for offset, raw in _read_lines(part):
             counts.lines_in += 1
             try:
                 text = (raw.removeprefix(codecs.BOM_UTF8) if offset == 0 else raw).decode().strip()
@@ -132,25 +131,22 @@ def _not_utf8(path: Path, offset: int, failure: UnicodeDecodeError) -> UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `wikixlm corpus`."""
     parser.add_argument("--text", type=Path, nargs="+", required=True, metavar="FILE", help="text files, in order")
     parser.add_argument("--language", required=True, metavar="L", help="language of the text, for messages and counts")
     add_shard_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="documents, as JSON lines (.zst: compressed)")
-    parser.add_argument("--counts", type=Path, required=True, help="what became of the lines, as JSON")
+    parser.add_argument("--counts", type=Path, required=True, help="number of lines by outcome, as JSON")
 
 
 def main(args: argparse.Namespace) -> None:
-    """`wikixlm corpus`."""
-    counts = Counts(args.language, shard_name(args.shard, args.shards), [str(path) for path in args.text])
+    counts = TextShardCounts(args.language, shard_name(args.shard, args.shards), [str(path) for path in args.text])
     try:
         parts = shard_parts(args.text, args.shard, args.shards)
         with atomic_text(args.output) as stream:
-            for document in documents(parts, counts):
+            for document in read_text_documents(parts, counts):
                 write_document(stream, document)
             if args.shards == 1 and not counts.documents:
                 raise UserError(f"{', '.join(counts.files)}: no text in {counts.lines_in} lines; see corpora.local")
     except UserError as failure:
         raise UserError(f"corpus {args.language}, shard {counts.shard}: {failure}") from failure
     write_json(args.counts, asdict(counts))
-    logging.info("%s", asdict(counts))

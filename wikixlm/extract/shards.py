@@ -7,8 +7,8 @@ from typing import NamedTuple
 from wikixlm.errors import UserError
 
 
-class Part(NamedTuple):
-    """A file and the range of its bytes [start, end) that a shard owns; never an empty range."""
+class FilePart(NamedTuple):
+    """A file and the non-empty range of its bytes [start, end) that a shard owns."""
 
     path: Path
     size: int
@@ -18,15 +18,15 @@ class Part(NamedTuple):
 
 def add_shard_arguments(parser: argparse.ArgumentParser) -> None:
     """`--shard K --shards N`."""
-    parser.add_argument("--shard", type=int, default=0, metavar="K", help="which shard to make, counted from 0")
-    parser.add_argument("--shards", type=int, default=1, metavar="N", help="how many shards there are in all")
+    parser.add_argument("--shard", type=int, default=0, metavar="K", help="number of the shard, from 0")
+    parser.add_argument("--shards", type=int, default=1, metavar="N", help="total number of shards")
 
 
-def shard_parts(paths: list[Path], shard: int, shards: int) -> list[Part]:
-    """The parts of `paths` in bytes [k*size/n, (k+1)*size/n) of all files laid end to end.
+def shard_parts(paths: list[Path], shard: int, shards: int) -> list[FilePart]:
+    """The parts of `paths` in bytes [k*size/n, (k+1)*size/n) of all files concatenated.
 
     Raises:
-        UserError: no such shard, or a file that is missing or empty.
+        UserError: the shard number is out of range, or a file is missing or empty.
     """
     if shards < 1 or not 0 <= shard < shards:
         raise UserError(f"--shard {shard} --shards {shards}: a shard from 0 to {max(shards, 1) - 1} is accepted")
@@ -38,7 +38,7 @@ def shard_parts(paths: list[Path], shard: int, shards: int) -> list[Part]:
     for path, size in zip(paths, sizes, strict=True):
         start, end = max(low - offset, 0), min(high - offset, size)
         if start < end:
-            parts.append(Part(path, size, start, end))
+            parts.append(FilePart(path, size, start, end))
         offset += size
     return parts
 

@@ -1,15 +1,15 @@
-"""Text out of wikitext, by wikiextractor 3.1.0, run as the program it is (AGPL-3: never imported).
+"""Extract text from wikitext with wikiextractor 3.1.0, run as a separate program (AGPL-3: never imported).
 
-The program is fed pages one after another and answers each with a line of JSON. It runs in its one-process mode
-(`--article`): the same text as its parallel mode, but a page that it stumbles over ends it at once, instead of leaving
-it waiting for ever or short of pages with exit status 0. What it would lose silently is kept from it:
+The program reads pages one after another and answers each with a line of JSON. It runs in its single-process mode
+(`--article`), which gives the same text as its parallel mode, but exits on a page that it fails on, instead of hanging
+or silently dropping pages with exit status 0. Its input is written such that it loses nothing silently:
 
-- it takes only pages of namespace 0, without a redirect, whose title does not begin with the name of the Template
-  namespace: every page fed is given as namespace 0, and that namespace gets a name no title can have;
-- it drops a page whose id equals the one before: pages are fed with ids counted from 1;
-- it takes `<text>` line by line, escaped as MediaWiki does: the feed is written in exactly that form.
+- it extracts only pages of namespace 0, without a redirect, whose title does not begin with the name of the Template
+  namespace: every page is sent as namespace 0, and that namespace is given a name that no title can have;
+- it drops a page whose id equals the previous one: pages are sent with ids counted from 1;
+- it parses `<text>` line by line, escaped as MediaWiki does: the input is written in exactly that form.
 
-Answers are compared with what was fed, one by one and in order.
+Answers are compared with the pages sent, one by one and in order.
 """
 
 import contextlib
@@ -33,14 +33,14 @@ from wikixlm.extract.dump_reader import Page
 VERSION = "3.1.0"
 STALL_SECONDS = 300
 PIPE_BYTES = 1 << 20
-# Tells the program the Template namespace's name. No title can hold a brace, so no page is taken for a template.
-TEMPLATES = "<page>\n<title>{Template:none</title>\n<ns>10</ns>\n<text>none</text>\n</page>\n"
+# Sets the name of the Template namespace. No title can contain a brace, so no page counts as a template.
+TEMPLATE_NAMESPACE_PAGE = "<page>\n<title>{Template:none</title>\n<ns>10</ns>\n<text>none</text>\n</page>\n"
 
-Fed = tuple[int, Page]  # number in the feed, from 1; page
+NumberedPage = tuple[int, Page]  # number in the input, from 1; page
 
 
-class Failed(Exception):
-    """The program ended or stalled before it had answered everything; `retry`: perhaps not the page's doing."""
+class ExtractorFailure(Exception):
+    """The program ended or stalled before it had answered everything; `retry`: the page may not be the cause."""
 
     def __init__(self, cause: str, retry: bool) -> None:
         super().__init__(cause)
@@ -48,7 +48,7 @@ class Failed(Exception):
 
 
 def check_installed() -> None:
-    """Raise UserError unless the version that the feed is written for is installed beside this interpreter."""
+    """Raise UserError unless the supported version is installed for this interpreter."""
     try:
         found = metadata.version("wikiextractor")
     except metadata.PackageNotFoundError:
@@ -62,29 +62,29 @@ def check_installed() -> None:
 def extract_texts(
     pages: Iterable[Page], stall_seconds: int = STALL_SECONDS, command: list[str] | None = None
 ) -> Iterator[tuple[Page, str | None]]:
-    """Each page with its text (paragraphs joined by `\\n`), in order; None for one that the program fails on.
+    """Yield each page with its text (paragraphs joined by `\\n`), in order; None for one that the program fails on.
 
     Args:
         pages: pages of wikitext.
-        stall_seconds: how long the program may neither read nor write.
+        stall_seconds: how long the program may neither read nor write before its current page is given up.
         command: the program and its first arguments, for tests.
 
     Raises:
-        UserError: the program answered without an error and yet left pages out.
+        UserError: the program exited without an error, but did not answer all pages.
     """
     source = enumerate(pages, start=1)
-    unanswered: deque[Fed] = deque()
+    unanswered: deque[NumberedPage] = deque()
     retried = 0
     with tempfile.TemporaryDirectory(prefix="wikixlm-") as folder:
         templates = Path(folder, "templates.xml")
-        templates.write_text(TEMPLATES, encoding="utf-8")
+        templates.write_text(TEMPLATE_NAMESPACE_PAGE, encoding="utf-8")
         program = [*(command or default_command()), "--article", "--json", "--quiet", "--templates", str(templates)]
         while True:
             try:
-                with Conversation([*program, "/dev/stdin"], unanswered, source, stall_seconds) as conversation:
-                    yield from conversation.answers()
+                with WikiExtractorProcess([*program, "/dev/stdin"], unanswered, source, stall_seconds) as process:
+                    yield from process.answers()
                 return
-            except Failed as failure:
+            except ExtractorFailure as failure:
                 if not unanswered:
                     raise UserError(f"wikiextractor failed after its last page: {failure}") from failure
                 number, page = unanswered[0]
@@ -97,20 +97,22 @@ def extract_texts(
 
 
 def default_command() -> list[str]:
-    """The program under the running interpreter.
+    """The program's command line under the running interpreter.
 
-    -P: not a folder of that name in the working directory. -u: an answer is not held back, so that the first page
-    without one is the page at work.
+    -P ignores a folder of that name in the working directory. -u disables buffering of the answers, so that the first
+    page without an answer is the one being processed.
     """
     return [sys.executable, "-P", "-u", "-m", "wikiextractor.WikiExtractor"]
 
 
-class Conversation:
-    """One run of the program: pages in, answers out, without either side waiting for the other for ever."""
+class WikiExtractorProcess:
+    """One run of the program: pages in, answers out, multiplexed so that the pipes cannot deadlock."""
 
-    def __init__(self, command: list[str], unanswered: deque[Fed], source: Iterator[Fed], stall_seconds: int) -> None:
-        self._unanswered = unanswered  # fed or to be fed again, oldest first
-        self._again = deque(unanswered)
+    def __init__(
+        self, command: list[str], unanswered: deque[NumberedPage], source: Iterator[NumberedPage], stall_seconds: int
+    ) -> None:
+        self._unanswered = unanswered  # sent, or to be sent again, oldest first
+        self._to_resend = deque(unanswered)
         self._source = source
         self._stall_seconds = stall_seconds
         self._outgoing = memoryview(b"")
@@ -123,13 +125,13 @@ class Conversation:
         self._selector.register(self._output, selectors.EVENT_READ)
         self._selector.register(self._input, selectors.EVENT_WRITE)
         os.set_blocking(self._input.fileno(), False)
-        _widen(self._input.fileno())
+        _enlarge_pipe(self._input.fileno())
 
-    def __enter__(self) -> "Conversation":
+    def __enter__(self) -> "WikiExtractorProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave no process behind, however the conversation ends."""
+        """Kill the process, also after an error."""
         self._process.kill()
         self._process.wait()
         self._selector.close()
@@ -138,15 +140,15 @@ class Conversation:
             self._input.close()
 
     def answers(self) -> Iterator[tuple[Page, str]]:
-        """Each page with its text, until all are answered."""
+        """Yield each page with its text, until all are answered."""
         buffer = b""
         quiet_seconds = 0
         while True:
-            # Waits of one second, counted: a job that was suspended for an hour has not stalled for an hour.
+            # Counts waits of one second, not the clock: a job suspended for an hour has not stalled for an hour.
             events = self._selector.select(timeout=1)
             quiet_seconds = 0 if events else quiet_seconds + 1
             if quiet_seconds >= self._stall_seconds:
-                raise Failed(f"neither reads nor writes for {quiet_seconds} s", retry=False)
+                raise ExtractorFailure(f"neither reads nor writes for {quiet_seconds} s", retry=False)
             for key, _ in events:
                 if key.fileobj is self._input:
                     self._send()
@@ -161,29 +163,29 @@ class Conversation:
                     buffer = b""
                 buffer += rest
                 for line in lines:
-                    yield self._match(line)
+                    yield self._match_answer(line)
 
     def _send(self) -> None:
-        if not self._outgoing and not self._next():
+        if not self._outgoing and not self._load_next_page():
             self._close_input()
             return
         try:
             self._outgoing = self._outgoing[os.write(self._input.fileno(), self._outgoing[:PIPE_BYTES]) :]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # it has ended; its output says how far it came
+        except BrokenPipeError:  # the process has ended; its answers show how far it got
             self._close_input()
 
-    def _next(self) -> bool:
-        if self._again:
-            number, page = self._again.popleft()
+    def _load_next_page(self) -> bool:
+        if self._to_resend:
+            number, page = self._to_resend.popleft()
         else:
-            fed = next(self._source, None)
-            if fed is None:
+            numbered = next(self._source, None)
+            if numbered is None:
                 return False
-            number, page = fed
-            self._unanswered.append(fed)
-        self._outgoing = memoryview(feed(number, page))
+            number, page = numbered
+            self._unanswered.append(numbered)
+        self._outgoing = memoryview(encode_page(number, page))
         return True
 
     def _close_input(self) -> None:
@@ -192,36 +194,40 @@ class Conversation:
         with contextlib.suppress(BrokenPipeError):
             self._input.close()
 
-    def _match(self, line: bytes) -> tuple[Page, str]:
+    def _match_answer(self, line: bytes) -> tuple[Page, str]:
         try:
             answer = json.loads(line)
             number, text = int(answer["id"]), str(answer["text"])
         except (ValueError, KeyError, TypeError) as failure:
-            raise Failed(f"answered {line[:80]!r}, which is no document: {failure}", retry=True) from failure
+            raise ExtractorFailure(
+                f"answered {line[:80]!r}, which is not a document: {failure}", retry=True
+            ) from failure
         if not self._unanswered or number != self._unanswered[0][0]:
-            lost = [str(page.id) for fed, page in self._unanswered if fed < number]
-            raise UserError(f"wikiextractor left out pages that it was given: ids {_some(lost) or '(none; a surplus)'}")
-        return self._unanswered.popleft()[1], unescape(text)
+            lost = [str(page.id) for sent, page in self._unanswered if sent < number]
+            raise UserError(
+                f"wikiextractor left out pages that it was given: ids {_join_ids(lost) or '(none; a surplus)'}"
+            )
+        return self._unanswered.popleft()[1], undo_html_escape(text)
 
     def _finish(self, rest: bytes) -> None:
         try:
             status = self._process.wait(timeout=self._stall_seconds)
         except subprocess.TimeoutExpired as failure:
-            raise Failed("closed its output and goes on", retry=False) from failure
+            raise ExtractorFailure("closed its output without exiting", retry=False) from failure
         if status < 0:
-            raise Failed(f"killed by signal {-status}", retry=True)
+            raise ExtractorFailure(f"killed by signal {-status}", retry=True)
         if status > 0:
-            raise Failed(f"exit status {status}", retry=False)
+            raise ExtractorFailure(f"exit status {status}", retry=False)
         if rest:
-            raise Failed(f"its last answer is cut short: {rest[:80]!r}", retry=True)
-        if self._unanswered or self._again:
+            raise ExtractorFailure(f"its last answer is cut short: {rest[:80]!r}", retry=True)
+        if self._unanswered or self._to_resend:
             lost = [str(page.id) for _, page in self._unanswered]
-            raise UserError(f"wikiextractor left out pages that it was given: ids {_some(lost)}")
+            raise UserError(f"wikiextractor left out pages that it was given: ids {_join_ids(lost)}")
 
 
-def feed(number: int, page: Page) -> bytes:
-    """A page in the lines that the program looks for, escaped as MediaWiki escapes."""
-    # A carriage return would end a line of the feed, as it does in XML.
+def encode_page(number: int, page: Page) -> bytes:
+    """A page as the lines of XML that the program parses, escaped as MediaWiki escapes."""
+    # A carriage return would end a line of the input, as it does in XML.
     text = escape(page.text, {'"': "&quot;", "\r": "\n"})
     title = escape(page.title, {'"': "&quot;", "\r": " ", "\n": " "})
     return (
@@ -230,17 +236,17 @@ def feed(number: int, page: Page) -> bytes:
     ).encode()
 
 
-def unescape(text: str) -> str:
+def undo_html_escape(text: str) -> str:
     """Undo the program's last step, `html.escape(text, quote=False)`, exactly."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _some(ids: list[str]) -> str:
+def _join_ids(ids: list[str]) -> str:
     return ", ".join(ids[:20]) + (f" and {len(ids) - 20} more" if len(ids) > 20 else "")
 
 
-def _widen(pipe: int) -> None:
-    """Let the pipe hold more than a page or two, so that the program need not wait while a bz2 block is read."""
+def _enlarge_pipe(pipe: int) -> None:
+    """Make the pipe hold several pages, so that the program need not wait while a bz2 block is decompressed."""
     if sys.platform.startswith("linux"):
         import fcntl
 

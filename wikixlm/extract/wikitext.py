@@ -1,4 +1,4 @@
-"""What is mended around wikiextractor: before it, text that it would drop; after it, what its dropping leaves over."""
+"""Pre- and post-processing around WikiExtractor: rescue text it would drop, clean up what it leaves behind."""
 
 import re
 

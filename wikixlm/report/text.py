@@ -4,7 +4,6 @@ Each function gives a table with a row a language, or None while no language has
 not is a row without numbers. `unaccounted` is what went in less what came out or was dropped for a stated reason: 0.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,14 +13,12 @@ import pandas as pd
 from wikixlm import languages
 from wikixlm.bpe.sampling import probabilities
 from wikixlm.bpe.vocabulary import read_symbols
-from wikixlm.files import open_text
 from wikixlm.report.run import PARTS, Counts, Run
 
 # A language uses a symbol that is at least this share of its training tokens: a stray quotation is no use of one.
 USED = 1e-5
 NOT_TAKEN = ("redirects", "other_namespaces", "other_models", "duplicates")
 LOST = ("empty", "dropped_short", "skipped")
-_FAILED = re.compile(r"wikiextractor fails on page (\d+) \((.*)\)$")
 
 
 def _sum(counts: Iterable[Counts], key: str) -> int:
@@ -60,27 +57,18 @@ def pages(run: Run) -> pd.DataFrame | None:
 
 
 def skipped(run: Run) -> pd.DataFrame | None:
-    """The pages that wikiextractor failed on, a row each; titles are read from the logs, and may be missing."""
+    """The pages that wikiextractor failed on, a row each; counts of earlier versions have no titles."""
     rows = []
     for language in run.languages:
         for counts in run.counts("extract", language):
             pages = counts.get("skipped", [])
-            titles = _titles(run, language, counts["shard"]) if pages else {}
+            titles = counts.get("skipped_titles", {})
             address = f"https://{languages.wiki(language).host}/?curid="
             rows += [
-                {"language": language, "page": page, "title": titles.get(page, ""), "address": f"{address}{page}"}
+                {"language": language, "page": page, "title": titles.get(str(page), ""), "address": f"{address}{page}"}
                 for page in pages
             ]
     return pd.DataFrame(rows) if rows else None
-
-
-def _titles(run: Run, language: str, shard: str) -> dict[int, str]:
-    log = run.directory / "logs" / "extract" / language / f"{shard}.log"
-    if not log.is_file():
-        return {}
-    with open_text(log) as stream:
-        found = (_FAILED.search(line.rstrip("\n")) for line in stream)
-        return {int(match[1]): match[2] for match in found if match}
 
 
 def lines(run: Run) -> pd.DataFrame | None:
