@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.downloading import DUMP, NAME, Download
 from tests.support.wikimedia_server import WikimediaServer
-from wikixlm import cli
+from wikixlm import cli, formatting
 from wikixlm.download import progress
 from wikixlm.workflow.status import details
 
@@ -21,7 +21,7 @@ def plan(server: WikimediaServer, directory: Path, capsys: pytest.CaptureFixture
 def test_the_plan_asks_for_the_size_and_downloads_nothing(
     server: WikimediaServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    size = [str(len(DUMP)), "bytes"]
+    size = formatting.size(len(DUMP)).split()
     assert plan(server, tmp_path, capsys)[1:5] == size + size
     assert server.of(NAME) == []
     assert list(tmp_path.iterdir()) == []
@@ -31,7 +31,7 @@ def test_what_is_there_already_need_not_be_downloaded(
     server: WikimediaServer, download: Download, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     download()
-    assert plan(server, tmp_path, capsys)[1:4] == [str(len(DUMP)), "bytes", "-"]
+    assert plan(server, tmp_path, capsys)[1:4] == [*formatting.size(len(DUMP)).split(), "-"]
 
 
 def test_a_dump_on_its_way_has_size_rate_and_time_left(download: Download, folder: Path, tmp_path: Path) -> None:

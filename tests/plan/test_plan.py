@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.support.dumps import articles, write_multistream
-from wikixlm import cli
+from wikixlm import cli, formatting
 from wikixlm.config import load
 from wikixlm.download.list_dumps import BASE
 from wikixlm.errors import UserError
@@ -136,7 +136,7 @@ def test_a_local_dump_counts_by_its_size(tmp_path, capsys):
     dump = write_multistream(tmp_path / "en.xml.bz2", articles(20))
     cli.main(["plan", "--config", "languages=[en]", f"dumps={{local: {{en: {dump}}}}}", "--device", "cpu"])
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("en "))
-    assert row.split()[1:3] == [str(dump.stat().st_size), "bytes"]
+    assert row.split()[1:3] == formatting.size(dump.stat().st_size).split()
     assert "dump on disk" in row
 
 

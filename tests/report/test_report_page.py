@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.reports import CONFIGURATION, make_run, make_text, make_training, perplexities
 from wikixlm.files import read_json, write_json
-from wikixlm.report import answers, columns, model, text
+from wikixlm.report import answers, model, text
 from wikixlm.report.command import report
 from wikixlm.report.run import Run
 
@@ -224,18 +224,3 @@ def test_the_command_needs_no_more_than_the_directory(finished):
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"report: {finished / 'report.html'}\n"
     assert (finished / "report.html").is_file()
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [(0, "0 s"), (1.44, "1.4 s"), (59.7, "1 min"), (235, "3 min 55 s"), (3900, "1 h 5 min"), (2e5, "2 d 7 h")],
-)
-def test_spans_of_time(value, written):
-    assert columns.span(value) == written
-
-
-@pytest.mark.parametrize(
-    ("value", "written"), [(0, "0.0 %"), (0.0001, "< 0.1 %"), (0.99999, "> 99.9 %"), (1, "100.0 %")]
-)
-def test_a_share_never_hides_a_rest(value, written):
-    assert columns.share(value) == written

@@ -39,7 +39,7 @@ def test_a_row_for_each_kind_of_job(tmp_path, monkeypatch, capsys):
     cli.main(["jobs", "--directory", str(tmp_path)])
     table = capsys.readouterr().out.partition("As SLURM measured them")[2]
     rows = [re.split(r"  +", line) for line in table.splitlines()]
-    assert ["train_mlm", "1", "0:10:00", "50%", "4,000 MB", "16,000 MB"] in rows
+    assert ["train_mlm", "1", "10 min", "50%", "4.0 GB", "16.0 GB"] in rows
 
 
 def test_no_report(tmp_path):

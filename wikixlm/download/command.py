@@ -14,7 +14,7 @@ import re
 import shutil
 from pathlib import Path
 
-from wikixlm import languages
+from wikixlm import formatting, languages
 from wikixlm.download import manifest, pinned, transfer
 from wikixlm.download.client import Client, Patience
 from wikixlm.download.layouts import LAYOUT_CHOICES, Export, runs
@@ -95,7 +95,7 @@ def _download(client: Client, wiki: Wiki, mirrors: list[str], args: argparse.Nam
     record = folder / "resolved.yaml"
     export = pinned.settle(client, mirrors[0], wiki, args.date, args.layout, record)
     pinned.write(record, wiki, export)
-    size = describe_size(sum(file.size for file in export.files))
+    size = formatting.size(sum(file.size for file in export.files))
     logging.info("%s: %s of %s, %d files, %s", args.language, export.layout, export.date, len(export.files), size)
     try:
         return export, _files(client, export, mirrors, folder)
@@ -122,7 +122,7 @@ def _files(client: Client, export: Export, mirrors: list[str], folder: Path) -> 
     free = shutil.disk_usage(folder).free
     if missing > free:
         raise UserError(
-            f"{folder} has {describe_size(free)} free, the rest of {export.wiki} needs {describe_size(missing)};"
+            f"{folder} has {formatting.size(free)} free, the rest of {export.wiki} needs {formatting.size(missing)};"
             " make room, or run in another --directory"
         )
     return [transfer.fetch(client, file, mirrors, folder) for file in export.files]
@@ -134,11 +134,3 @@ def bytes_there(folder: Path, name: str) -> int:
         if path.exists():
             return path.stat().st_size
     return 0
-
-
-def describe_size(size: int) -> str:
-    """`7.1 GB`, `12.3 MB`, `512 bytes`."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from wikixlm import languages
+from wikixlm import formatting, languages
 from wikixlm.config import load, merge
 from wikixlm.download import pinned
 from wikixlm.download.client import Client
@@ -26,7 +26,6 @@ from wikixlm.download.command import (
     bytes_there,
     client_of,
     date_option,
-    describe_size,
 )
 from wikixlm.download.layouts import LAYOUT_CHOICES
 from wikixlm.errors import UserError
@@ -95,11 +94,9 @@ def plan(client: Client, sources: Sources, folder: Path) -> str:
             here = min(bytes_there(folder / code, file.name), file.size)
             total, there = total + file.size, there + here
             percent = f"{100 * here // max(file.size, 1)} %"
-            rows.append((code, export.layout, export.date, describe_size(file.size), percent, file.name))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.append(f"{describe_size(total)} in all, {describe_size(total - there)} still to download")
-    return "".join(line + "\n" for line in lines)
+            rows.append((code, export.layout, export.date, formatting.size(file.size), percent, file.name))
+    sums = f"{formatting.size(total)} in all, {formatting.size(total - there)} still to download"
+    return f"{formatting.table(rows, left=range(len(rows[0])))}\n{sums}\n"
 
 
 def _sources(args: argparse.Namespace) -> Sources:

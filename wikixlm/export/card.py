@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wikixlm import hf
+from wikixlm import formatting, hf
 from wikixlm.languages import wiki
 from wikixlm.model.network import Shape
 
@@ -130,17 +130,8 @@ def _languages(facts: Facts) -> str:
 def _source(source: Mapping[str, Any]) -> str:
     """A downloaded dump, or a file of the user's own, whose folder is nobody else's business."""
     if "wiki" in source:
-        return f"{source['wiki']}, dump of {source['date']}, {_size(source.get('size', 0))}"
-    return f"{Path(source['path']).name}, {_size(source['size'])}, SHA-256 {source['sha256'][:12]}…"
-
-
-def _size(count: int) -> str:
-    value, unit = float(count), "bytes"
-    for larger in ("kB", "MB", "GB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        return f"{source['wiki']}, dump of {source['date']}, {formatting.size(source.get('size', 0))}"
+    return f"{Path(source['path']).name}, {formatting.size(source['size'])}, SHA-256 {source['sha256'][:12]}…"
 
 
 def _model(facts: Facts) -> str:

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from wikixlm import console as user
+from wikixlm import formatting
 from wikixlm.config import Config, load, merge
-from wikixlm.download.command import describe_size
 from wikixlm.download.list_dumps import BASE, read_overlay
 from wikixlm.errors import UserError
 from wikixlm.files import write_json
@@ -23,7 +23,6 @@ from wikixlm.plan import calibration, estimate, sizes, training
 from wikixlm.plan.calibration import Calibration
 from wikixlm.plan.estimate import Row
 from wikixlm.plan.measured import Measured
-from wikixlm.train.metrics import duration
 
 PLAIN_WIDTH = 400
 DEFAULT_GPU = "A100"
@@ -168,18 +167,18 @@ def languages_table(texts: list[estimate.Text]) -> Table:
         source = text.source
         table.add_row(
             source.language,
-            describe_size(source.size),
-            describe_size(source.missing) if source.missing else "-",
-            describe_size(round(text.text)),
+            formatting.size(source.size),
+            formatting.size(source.missing) if source.missing else "-",
+            formatting.size(round(text.text)),
             f"{text.tokens / 1e6:,.1f} M",
             source.about,
         )
     table.add_section()
     table.add_row(
         "all",
-        describe_size(sum(text.source.size for text in texts)),
-        describe_size(sum(text.source.missing for text in texts)),
-        describe_size(round(sum(text.text for text in texts))),
+        formatting.size(sum(text.source.size for text in texts)),
+        formatting.size(sum(text.source.missing for text in texts)),
+        formatting.size(round(sum(text.text for text in texts))),
         f"{sum(text.tokens for text in texts) / 1e6:,.1f} M",
     )
     return table
@@ -233,14 +232,14 @@ def totals(
 
 def disk_report(out: Console, disk: estimate.Disk, directory: Path) -> None:
     """Disk at its fullest, and a warning where there is too little."""
-    parts = ", ".join(f"{name} {describe_size(round(size))}" for name, size in disk.parts.items() if size)
-    out.print(f"disk         {describe_size(round(disk.peak))} at the fullest: {parts}", soft_wrap=True)
+    parts = ", ".join(f"{name} {formatting.size(round(size))}" for name, size in disk.parts.items() if size)
+    out.print(f"disk         {formatting.size(round(disk.peak))} at the fullest: {parts}", soft_wrap=True)
     here = next(folder for folder in [directory.resolve(), *directory.resolve().parents] if folder.exists())
     free = shutil.disk_usage(here).free
     if disk.peak > free:
-        user.warn(f"{here} has {describe_size(free)} free, too little: run in another --directory, or make room")
+        user.warn(f"{here} has {formatting.size(free)} free, too little: run in another --directory, or make room")
     else:
-        out.print(f"             {describe_size(free)} free at {here}", soft_wrap=True)
+        out.print(f"             {formatting.size(free)} free at {here}", soft_wrap=True)
 
 
 def comparison(rows: list[Row], run: Path, disk: estimate.Disk) -> Table:
@@ -270,4 +269,4 @@ def _compare(table: Table, name: str, jobs: str, predicted: float, measured: flo
 
 def hours(value: float) -> str:
     """Hours as `3 d 4 h`, `5 h 6 min`, `7 min` or `8 s`."""
-    return duration(value * 3600)
+    return formatting.duration(value * 3600)

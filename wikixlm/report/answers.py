@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from wikixlm.report import columns, cost, model, text
+from wikixlm import formatting
+from wikixlm.report import cost, model, text
 from wikixlm.report.run import Run
 
 # A perplexity below this share of the unigram baseline is more than the plateau: there, models end a few percent
@@ -29,7 +30,7 @@ def data(run: Run) -> Answer:
     """Languages, dates, and the way from pages to tokens in numbers."""
     question, section = "What data?", "data"
     several = f"{len(run.languages)} languages" if len(run.languages) > 1 else "one language"
-    names = f"{several.capitalize()}: {listed(run.languages)}{_origin(run)}."
+    names = f"{several.capitalize()}: {formatting.listed(run.languages)}{_origin(run)}."
     flow = text.flow(run)
     if flow is None:
         return Answer(question, several, f"{names} No text has been extracted yet.", section)
@@ -39,7 +40,7 @@ def data(run: Run) -> Answer:
     if not total["tokens"]:
         return Answer(question, several, f"{said}; not segmented yet.", section)
     said += f": {total['words']:,.0f} words, {total['tokens']:,.0f} BPE tokens."
-    return Answer(question, f"{_large(total['tokens'])} tokens", said, section)
+    return Answer(question, f"{formatting.large(total['tokens'])} tokens", said, section)
 
 
 def _origin(run: Run) -> str:
@@ -50,7 +51,7 @@ def _origin(run: Run) -> str:
         said = f", Wikipedia as of {dates[0]}" + (f" to {dates[-1]}" if len(dates) > 1 else "")
     else:
         said = ", from text of your own" if len(own) == len(run.languages) else ", from Wikipedia dumps on disk"
-    return said + (f" ({listed(own)}: text of your own)" if 0 < len(own) < len(run.languages) else "")
+    return said + (f" ({formatting.listed(own)}: text of your own)" if 0 < len(own) < len(run.languages) else "")
 
 
 def lost(run: Run) -> Answer:
@@ -61,7 +62,7 @@ def lost(run: Run) -> Answer:
         return Answer(question, "not yet", "No pages have been read yet.", section)
     sums = pages.sum(numeric_only=True)
     articles, gone = int(sums["articles"]), {name: int(sums[name]) for name in text.LOST}
-    short = f"{columns.share(sum(gone.values()) / articles)} of articles" if articles else "no articles"
+    short = f"{formatting.percent(sum(gone.values()) / articles)} of articles" if articles else "no articles"
     reasons = {"empty": "without text", "dropped_short": "under extract.min_chars", "skipped": "failed in extraction"}
     said = _dropped(articles, "articles", gone, reasons)
     if others := sum(int(sums[name]) for name in text.NOT_TAKEN):
@@ -87,7 +88,7 @@ def _dropped(total: int, what: str, counts: dict[str, int], reasons: dict[str, s
     """How many of `total` were dropped, by reason."""
     if not sum(counts.values()):
         return f"None of {total:,} {what} was dropped."
-    found = listed([f"{count:,} {reasons[name]}" for name, count in counts.items() if count])
+    found = formatting.listed([f"{count:,} {reasons[name]}" for name, count in counts.items() if count])
     return f"Dropped of {total:,} {what}: {found}."
 
 
@@ -110,7 +111,9 @@ def learned(run: Run) -> Answer:
     if len(stuck) == len(each):
         said += ": it has not left the unigram plateau. It knows how often tokens occur, and little else; train longer."
         return Answer(question, "Not yet", said, section, good=False)
-    named = listed([f"{name} ({row['perplexity']:,.0f} of {row['unigram']:,.0f})" for name, row in stuck.items()])
+    named = formatting.listed(
+        [f"{name} ({row['perplexity']:,.0f} of {row['unigram']:,.0f})" for name, row in stuck.items()]
+    )
     short = f"In {len(each) - len(stuck)} of {len(each)} languages"
     said += f": it learned context, but not in {named}, still at the unigram plateau."
     return Answer(question, short, said, section, good=False)
@@ -132,12 +135,12 @@ def price(run: Run) -> Answer:
     """Wall time, CPU and GPU hours, peak memory, disk."""
     question, section = "What did it cost?", "cost"
     stages = cost.stages(run)
-    used = f"{columns.size(int(cost.disk(run)['size'].sum()))} on disk now"
+    used = f"{formatting.size(int(cost.disk(run)['size'].sum()))} on disk now"
     if stages is None:
         return Answer(question, used, f"No job has ended yet; {used}.", section)
     calls, rows = cost.calls(run), stages.to_dict("records")
     wall, cpu = (sum(row[name] for row in rows) for name in ("wall_seconds", "cpu_seconds"))
-    said = f"The jobs took {columns.span(wall)} one after another and {_work(cpu, 'CPU')}"
+    said = f"The jobs took {formatting.duration(wall)} one after another and {_work(cpu, 'CPU')}"
     machine = cost.hardware(run)
     training = sum(row["wall_seconds"] for row in rows if row["stage"] == "train_mlm")
     if machine is not None and machine.gpus and training:
@@ -145,11 +148,12 @@ def price(run: Run) -> Answer:
     measured = [row for row in rows if row["peak_mb"] > 0]
     if measured:
         largest = max(measured, key=lambda row: float(row["peak_mb"]))
-        said += f"; the largest ({largest['stage']}) needed {columns.size(largest['peak_mb'] * cost.MIB)} of memory"
+        said += f"; the largest ({largest['stage']}) needed {formatting.size(largest['peak_mb'] * cost.MIB)} of memory"
     said += f"; {used}."
     if calls.number:
-        said = f"{columns.span(calls.seconds)} from first to last job, over {_times(calls.number)} of snakemake. {said}"
-    return Answer(question, columns.span(calls.seconds or wall), said, section)
+        span = formatting.duration(calls.seconds)
+        said = f"{span} from first to last job, over {_times(calls.number)} of snakemake. {said}"
+    return Answer(question, formatting.duration(calls.seconds or wall), said, section)
 
 
 def _times(number: int) -> str:
@@ -160,20 +164,5 @@ def _work(seconds: float, unit: str) -> str:
     """Time of CPUs or GPUs, in hours from one on."""
     hours = seconds / 3600
     if hours < 1:
-        return f"{columns.span(seconds)} of {unit} time"
+        return f"{formatting.duration(seconds)} of {unit} time"
     return f"{hours:,.0f} {unit} hours" if hours >= 100 else f"{hours:.2g} {unit} hours"
-
-
-def _large(value: float) -> str:
-    """A large number in words: 1.23 million."""
-    for unit, name in ((1e9, "billion"), (1e6, "million")):
-        if value >= unit:
-            return f"{value / unit:.3g} {name}"
-    return f"{value:,.0f}"
-
-
-def listed(names: list[str]) -> str:
-    """a, b and c; of more than twelve the first ten."""
-    if len(names) > 12:
-        return f"{', '.join(names[:10])} and {len(names) - 10} more"
-    return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), names[-1]])

@@ -8,19 +8,12 @@ from markupsafe import Markup
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from wikixlm import formatting
 from wikixlm.report.drawing import GRID, HEAT, INK, MUTED, SURFACE, WIDTH, Drawing, bar_height, colour, dash, styled
 
 POINTS = 400  # of a curve; a long training has more rows, which are averaged
 _ANNOTATED = 12  # languages up to which the cells of the heat map show their numbers
-_COUNTS = FuncFormatter(lambda value, _: short(value))
-
-
-def short(value: float) -> str:
-    """1,234,567 as 1.2 M: whole numbers for the axis of a figure."""
-    for unit, name in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= unit:
-            return f"{value / unit:.3g}{name}"
-    return f"{value:.3g}"
+_COUNTS = FuncFormatter(lambda value, _: formatting.abbreviated(value))
 
 
 @styled
@@ -52,7 +45,12 @@ def parts(name: str, title: str, frame: pd.DataFrame, whole: str, columns: Mappi
 
 @styled
 def amounts(
-    name: str, title: str, frame: pd.DataFrame, column: str, label: str, write: Callable[[float], str] = short
+    name: str,
+    title: str,
+    frame: pd.DataFrame,
+    column: str,
+    label: str,
+    write: Callable[[float], str] = formatting.abbreviated,
 ) -> Markup | None:
     """Bars, one a row of the table, with their values as `write` puts them."""
     frame = frame[frame[column].notna()]
@@ -152,7 +150,7 @@ def perplexities(frame: pd.DataFrame, baselines: Mapping[str, float]) -> Markup:
     drawing.axes.set_yscale("log")
     drawing.axes.yaxis.set_major_formatter(_COUNTS)
     drawing.axes.yaxis.set_minor_formatter(
-        FuncFormatter(lambda value, _: short(value) if f"{value:.0e}"[0] in "25" else "")
+        FuncFormatter(lambda value, _: formatting.abbreviated(value) if f"{value:.0e}"[0] in "25" else "")
     )
     drawing.axes.tick_params(axis="y", which="minor", labelsize=7.5, length=2)
     _updates(drawing)

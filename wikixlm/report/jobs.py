@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wikixlm import formatting
 from wikixlm.errors import UserError
 from wikixlm.report import slurm_report
 from wikixlm.workflow import snakemake_log
@@ -153,15 +154,15 @@ def table(rules: list[Rule]) -> str:
                 rule.name,
                 str(len(rule.jobs)),
                 str(rule.retries),
-                _time(sum(rule.seconds)) if rule.seconds else "-",
-                _time(max(rule.seconds)) if rule.seconds else "-",
+                formatting.duration(sum(rule.seconds)) if rule.seconds else "-",
+                formatting.duration(max(rule.seconds)) if rule.seconds else "-",
                 f"{rule.efficiency:.0%}" if rule.efficiency is not None else "-",
-                f"{rule.peak:,.0f} MB" if rule.peak is not None else "-",
-                f"{rule.memory:,} MB" if rule.memory is not None else "-",
+                formatting.size(rule.peak * 2**20) if rule.peak is not None else "-",
+                formatting.size(rule.memory * 1e6) if rule.memory is not None else "-",
                 rule.suggestion(),
             ]
         )
-    return _aligned(rows)
+    return formatting.table(rows, left=(0, len(rows[0]) - 1))
 
 
 def slurm_table(kinds: list[slurm_report.Kind]) -> str:
@@ -169,24 +170,9 @@ def slurm_table(kinds: list[slurm_report.Kind]) -> str:
     rows = [["job", "jobs", "wall", "cpu", "memory", "asked", ""]]
     for kind in kinds:
         share = f"{kind.efficiency:.0%}" if kind.efficiency is not None else "-"
-        sizes = [f"{kind.peak:,.0f} MB", f"{kind.memory:,.0f} MB", ""]
-        rows.append([kind.name, str(len(kind.jobs)), _time(kind.seconds), share, *sizes])
-    return _aligned(rows)
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    """Rows under each other: the first and the last column to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0]), *(row[n].rjust(widths[n]) for n in range(1, len(row) - 1)), row[-1]]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _time(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+        sizes = [formatting.size(kind.peak * 1e6), formatting.size(kind.memory * 1e6), ""]
+        rows.append([kind.name, str(len(kind.jobs)), formatting.duration(kind.seconds), share, *sizes])
+    return formatting.table(rows, left=(0, len(rows[0]) - 1))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

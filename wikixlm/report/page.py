@@ -7,7 +7,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from wikixlm import __version__
+from wikixlm import __version__, formatting
 from wikixlm.report import answers, columns, text
 from wikixlm.report.run import Run
 
@@ -95,7 +95,7 @@ def render(run: Run, parts: list[Section], tables: str) -> str:
     )
     manifest = run.manifest or {}
     return environment.get_template("report.html").render(
-        title=f"wikixlm: {answers.listed(run.languages)}",
+        title=f"wikixlm: {formatting.listed(run.languages)}",
         languages=run.languages,
         answers=answers.answers(run),
         sections=parts,

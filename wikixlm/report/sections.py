@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from wikixlm.report import columns, cost, figures, model, setup, text, wording
+from wikixlm import formatting
+from wikixlm.report import cost, figures, model, setup, text, wording
 from wikixlm.report.page import Section, Table
 from wikixlm.report.run import Run
 
@@ -185,14 +186,14 @@ def _cost(run: Run) -> Section:
         drawn += _drawn(
             figures.amounts(
                 *("time", "Time", stages.assign(shown=minutes), "shown", "minutes, all jobs"),
-                lambda value: columns.span(60 * value),
+                lambda value: formatting.duration(60 * value),
             ),
             figures.amounts(
                 "memory", "Memory", stages.assign(shown=memory), "shown", "MB, largest job", "{:,.0f}".format
             ),
         )
     named = disk.assign(folder=disk["folder"].str.rpartition("/")[2], shown=disk["size"] / 1e6)
-    drawn += _drawn(figures.amounts("disk", "Disk", named, "shown", "MB", lambda value: columns.size(value * 1e6)))
+    drawn += _drawn(figures.amounts("disk", "Disk", named, "shown", "MB", lambda value: formatting.size(value * 1e6)))
     tables = _table("stages", "Time and memory by stage", stages, total=True)
     tables += _table("disk", "Disk by folder", disk, total=True)
     return Section("cost", "Time, memory and disk", wording.COST, drawn, tables)

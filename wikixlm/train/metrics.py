@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from wikixlm import console
+from wikixlm import console, formatting
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
 
@@ -135,7 +135,7 @@ class Terminal:
             parts[-1] += f" (held-out {self._valid['perplexity']:,.1f})"
         if row["updates_per_second"] > 0:  # not known at the first update
             parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
-            parts.append(f"{duration((self.goal - row['update']) / self._rate(row))} left")
+            parts.append(f"{formatting.duration((self.goal - row['update']) / self._rate(row))} left")
         return ", ".join(parts)
 
     def _rate(self, row: Row) -> float:
@@ -241,14 +241,3 @@ class TensorBoard:
         """Finish the files."""
         for writer in self._writers.values():
             writer.close()
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `2 d 3 h`, `1 h 5 min`, `3 min` or `20 s`."""
-    whole = round(seconds)
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{whole} s"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from wikixlm.train.metrics import duration
+from wikixlm import formatting
 from wikixlm.workflow import run_record, snakemake_log
 from wikixlm.workflow.run_record import Record
 from wikixlm.workflow.snakemake_log import Failed, Sent
@@ -119,7 +119,7 @@ def state(directory: Path, record: Record, call: Call) -> tuple[str, str]:
     if (newest := snakemake_log.logs(directory)[-1]) != call.log:
         return UNKNOWN, f"another call holds the lock and has started no job yet: {newest}"
     if alive is None:
-        silent = duration(time.time() - written)
+        silent = formatting.duration(time.time() - written)
         return UNKNOWN, f"running on {record.host} by its lock (not checked from here); its log last grew {silent} ago"
     hint = "snakemake --unlock, then the same command goes on"
     if call.cluster:

@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
-from wikixlm import languages
+from wikixlm import formatting, languages
 from wikixlm.download import pinned
 from wikixlm.download import progress as download_progress
 from wikixlm.download.command import bytes_there
 from wikixlm.errors import UserError
-from wikixlm.train.metrics import METRICS, duration, read_metrics
+from wikixlm.train.metrics import METRICS, read_metrics
 from wikixlm.workflow.status.collect import tail
 
 ROWS = 50  # of the training's log, over which its speed is taken
@@ -55,8 +55,8 @@ def training(directory: Path, goal: int, running: bool) -> str:
         parts.append(f"{last['tokens_per_second']:,.0f} tokens/s")
         updates, seconds = last["update"] - trained[0]["update"], last["wall"] - trained[0]["wall"]
         if updates > 0 and seconds > 0:
-            parts.append(f"{duration((goal - last['update']) * seconds / updates)} left")
+            parts.append(f"{formatting.duration((goal - last['update']) * seconds / updates)} left")
         silent = time.time() - path.stat().st_mtime
         if silent > QUIET_SECONDS:
-            parts.append(f"nothing new for {duration(silent)}")
+            parts.append(f"nothing new for {formatting.duration(silent)}")
     return ", ".join(parts)

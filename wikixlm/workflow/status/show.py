@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from wikixlm import formatting
 from wikixlm.console import ERROR
 from wikixlm.errors import UserError
-from wikixlm.train.metrics import duration
 from wikixlm.workflow import run_record, snakemake_log
 from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status import details
@@ -127,7 +127,7 @@ def languages_table(status: Status, most_rows: int | None) -> Table:
     if any(speeds) and not status.is_over:
         table.add_row("jobs/min", *(f"{speed * 60:,.1f}" if speed else "" for speed in speeds))
         left = [
-            duration((cell.total - cell.done) / speed) if speed else ""
+            formatting.duration((cell.total - cell.done) / speed) if speed else ""
             for cell, speed in zip(sums, speeds, strict=True)
         ]
         table.add_row("time left", *left)
@@ -157,7 +157,7 @@ def joint_table(status: Status) -> Table:
             detail = details.training(status.directory, status.record.max_update, running)
         elif cell.running:
             sent = next(job for job in status.call.open.values() if job.rule == rule)
-            detail = f"for {duration(time.time() - snakemake_log.seconds(sent.when))}"
+            detail = f"for {formatting.duration(time.time() - snakemake_log.seconds(sent.when))}"
         table.add_row(rule, cell_text(cell, ""), detail)
     return table
 
