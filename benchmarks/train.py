@@ -26,11 +26,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from wikixlm.config.dimensions import XLM_BASE  # noqa: E402
+
 # width, feed-forward width, heads, layers; symbols
 DIMS = {
     "tiny": (64, 128, 2, 2),
     "small": (128, 512, 4, 2),
-    "xlm_base": (1024, 4096, 8, 6),
+    "xlm_base": tuple(XLM_BASE),
     "xlm15": (1024, 4096, 8, 12),
     "xlm17": (1280, 5120, 16, 16),
 }

@@ -7,17 +7,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wikixlm.model.initialization import Start, initialise, power, sinusoids
-from wikixlm.model.network import MaskedLanguageModel, Shape
+from wikixlm.model.initialization import InitConfig, initialize, pair_mean_square, sinusoids
+from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 
-SHAPE = Shape(vocabulary=105, languages=3, positions=64, width=128, inner=64, heads=4, layers=2)
-BASE = Shape(vocabulary=105, languages=3, positions=256, width=1024, inner=64, heads=8, layers=1)  # xlm_base's
+CONFIG = NetworkConfig(
+    vocab_size=105, num_languages=3, max_positions=64, embed_dim=128, ffn_dim=64, num_heads=4, num_layers=2
+)
+BASE = NetworkConfig(
+    vocab_size=105, num_languages=3, max_positions=256, embed_dim=1024, ffn_dim=64, num_heads=8, num_layers=1
+)  # xlm_base's
 
 
-def network(shape: Shape = SHAPE, **start: float) -> MaskedLanguageModel:
+def network(config: NetworkConfig = CONFIG, **start: float) -> MaskedLanguageModel:
     torch.manual_seed(0)
-    model = MaskedLanguageModel(shape)
-    initialise(model, Start(**start))
+    model = MaskedLanguageModel(config)
+    initialize(model, InitConfig(**start))
     return model.eval()
 
 
@@ -25,7 +29,7 @@ def attention_logits(model: MaskedLanguageModel, states: torch.Tensor) -> torch.
     """Of the first layer: [heads, positions, positions]."""
     attention = model.sentence_encoder.layers[0].self_attn
     query, key = (
-        projection(states).unflatten(-1, (attention.heads, -1)).transpose(0, 1)
+        projection(states).unflatten(-1, (attention.num_heads, -1)).transpose(0, 1)
         for projection in (attention.q_proj, attention.k_proj)
     )
     return query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])
@@ -56,9 +60,11 @@ def test_all_zeros_are_berts_start():
 )
 @settings(max_examples=60, deadline=None)
 def test_a_head_meets_its_place_with_the_logit_asked_for(heads, columns, norm, scale, logit):
-    shape = Shape(50, 1, 40, width=heads * columns, inner=8, heads=heads, layers=1, embedding_norm=norm)
-    model = network(shape, position_scale=scale, neighbour_logit=logit)
-    seen = math.sqrt(power(shape, scale)) * sinusoids(40, shape.width)
+    config = NetworkConfig(
+        50, 1, 40, embed_dim=heads * columns, ffn_dim=8, num_heads=heads, num_layers=1, embedding_norm=norm
+    )
+    model = network(config, position_scale=scale, neighbour_logit=logit)
+    seen = math.sqrt(pair_mean_square(config, scale)) * sinusoids(40, config.embed_dim)
     logits = attention_logits(model, seen)
     for head in range(heads):
         offset = (head // 2 + 1) * (1 if head % 2 else -1)
@@ -67,17 +73,17 @@ def test_a_head_meets_its_place_with_the_logit_asked_for(heads, columns, norm, s
         assert logits[head].max() <= logit * (1 + 1e-3)
 
 
-@pytest.mark.parametrize("shape", [SHAPE, BASE], ids=["the demo's", "xlm_base's"])
-def test_random_tokens_hide_few_neighbours(shape):
-    model = network(shape, position_scale=0.06, attention_gain=1.0, neighbour_logit=16.0)
+@pytest.mark.parametrize("config", [CONFIG, BASE], ids=["the demo's", "xlm_base's"])
+def test_random_tokens_hide_few_neighbours(config):
+    model = network(config, position_scale=0.06, attention_gain=1.0, neighbour_logit=16.0)
     encoder = model.sentence_encoder
-    tokens = torch.randint(5, shape.vocabulary, (shape.positions,))
+    tokens = torch.randint(5, config.vocab_size, (config.max_positions,))
     summed = encoder.embed_tokens(tokens) + encoder.segment_embeddings.weight[1] + encoder.embed_positions.weight[2:]
     logits = attention_logits(model, encoder.emb_layer_norm(summed))
-    places = torch.arange(shape.positions)
-    for head in range(shape.heads):
+    places = torch.arange(config.max_positions)
+    for head in range(config.num_heads):
         wanted = places + (head // 2 + 1) * (1 if head % 2 else -1)
-        inside = (wanted >= 0) & (wanted < shape.positions)
+        inside = (wanted >= 0) & (wanted < config.max_positions)
         found = (logits[head].argmax(-1) == wanted)[inside].float().mean().item()
         assert found > 0.9, f"head {head}"
 

@@ -158,12 +158,12 @@ def test_a_batch_tells_the_model_what_to_predict(tmp_path):
     assert source.shape == (25, 9)
     assert (source[:, 0] == 2).all()
     assert not masked[:, 0].any()
-    assert net_input["masked_places"] is None
-    assert net_input["masked_columns"].tolist() == masked.nonzero()[:, 1].view(25, 2).tolist()
+    assert net_input["masked_selection"] is None
+    assert net_input["masked_positions"].tolist() == masked.nonzero()[:, 1].view(25, 2).tolist()
     # 203 tokens make 25 blocks of 8 and one of 3, of which 1 is chosen
     short = task.dataset("valid").collater([49, 50, 51])["net_input"]
     assert short["padded"]
-    assert short["masked_places"].tolist() == [0, 1, 2, 3, 4]
+    assert short["masked_selection"].tolist() == [0, 1, 2, 3, 4]
     assert short["masked_tokens"].sum() == 5
     # 15 % in held-out data, whatever the training has: 2 of 8
     assert masked.sum(1).tolist() == [2] * 25

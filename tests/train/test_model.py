@@ -9,18 +9,20 @@ import torch
 from tests.support.blocks_data import load_recipe, write_dictionary
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.model.batches import _columns
+from wikixlm.model.batches import masked_positions
 from wikixlm.model.extend import Names, extend, load_model, names_of, prepare
-from wikixlm.model.initialization import Start, initialise
-from wikixlm.model.network import MaskedLanguageModel, Shape
+from wikixlm.model.initialization import InitConfig, initialize
+from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 
-SHAPE = Shape(vocabulary=105, languages=3, positions=16, width=32, inner=64, heads=4, layers=2)
+CONFIG = NetworkConfig(
+    vocab_size=105, num_languages=3, max_positions=16, embed_dim=32, ffn_dim=64, num_heads=4, num_layers=2
+)
 
 
-def network(shape: Shape = SHAPE, seed: int = 0) -> MaskedLanguageModel:
+def network(config: NetworkConfig = CONFIG, seed: int = 0) -> MaskedLanguageModel:
     torch.manual_seed(seed)
-    model = MaskedLanguageModel(shape)
-    initialise(model, Start(position_scale=0.03, attention_gain=1.0, neighbour_logit=16.0))
+    model = MaskedLanguageModel(config)
+    initialize(model, InitConfig(position_scale=0.03, attention_gain=1.0, neighbour_logit=16.0))
     return model.eval()
 
 
@@ -47,7 +49,7 @@ def test_state_dict_and_logits_are_those_of_fairseqs_xlm_base(embedding_norm):
     )  # fmt: skip
     xlm_architecture(args)
     stock = MaskedLMModel.build_model(args, SimpleNamespace(dictionary=dictionary)).eval()
-    ours = network(Shape(**{**vars(SHAPE), "embedding_norm": embedding_norm}))
+    ours = network(NetworkConfig(**{**vars(CONFIG), "embedding_norm": embedding_norm}))
     stock.load_state_dict({f"encoder.{name}": value for name, value in ours.state_dict().items()})
     source, languages = padded_batch()
     with torch.no_grad():
@@ -56,14 +58,17 @@ def test_state_dict_and_logits_are_those_of_fairseqs_xlm_base(embedding_norm):
         some = torch.rand(source.shape) < 0.3
         some[source == 1] = False
         by_mask = ours(source, languages, masked_tokens=some)
-        columns, places = _columns(some.numpy())
-        by_column = ours(
-            source, languages, masked_columns=torch.from_numpy(columns), masked_places=torch.from_numpy(places)
+        positions, selection = masked_positions(some.numpy())
+        by_position = ours(
+            source,
+            languages,
+            masked_positions=torch.from_numpy(positions),
+            masked_selection=torch.from_numpy(selection),
         )
     visible = source != 1
     torch.testing.assert_close(logits[visible], wanted[visible], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(by_mask, wanted[some], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(by_column, wanted[some], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(by_position, wanted[some], atol=1e-5, rtol=1e-5)
 
 
 def test_logits_are_those_of_bert():
@@ -115,12 +120,12 @@ def test_an_example_longer_than_the_positions_is_refused():
 
 def test_options_that_the_network_would_ignore_are_refused():
     load_recipe()
-    from wikixlm.train.fairseq.model import base_architecture, shape_of
+    from wikixlm.train.fairseq.model import base_architecture, network_config
 
     args = argparse.Namespace(tokens_per_sample=16, activation_fn="relu")
     base_architecture(args)
     with pytest.raises(ValueError, match="--activation-fn is relu"):
-        shape_of(args, 105, 3, 1)
+        network_config(args, 105, 3, 1)
 
 
 # --- going on from a model ---
@@ -131,8 +136,10 @@ def symbols(*names: str) -> list[str]:
 
 
 def weights_of(names: Names) -> dict[str, torch.Tensor]:
-    shape = Shape(len(names.symbols), len(names.languages), 16, width=32, inner=64, heads=4, layers=2)
-    return {f"encoder.{name}": value for name, value in network(shape).state_dict().items()}
+    config = NetworkConfig(
+        len(names.symbols), len(names.languages), 16, embed_dim=32, ffn_dim=64, num_heads=4, num_layers=2
+    )
+    return {f"encoder.{name}": value for name, value in network(config).state_dict().items()}
 
 
 def test_old_rows_are_kept_by_name_and_new_ones_are_like_them():
@@ -152,7 +159,7 @@ def test_old_rows_are_kept_by_name_and_new_ones_are_like_them():
     assert torch.equal(after[tokens], extend(before, old, new, seed=0)[tokens])
     same = extend(before, old, old, seed=0)
     assert all(torch.equal(same[name], before[name]) for name in before)
-    network(Shape(107, 3, 16, 32, 64, 4, 2)).load_state_dict({name[8:]: value for name, value in after.items()})
+    network(NetworkConfig(107, 3, 16, 32, 64, 4, 2)).load_state_dict({name[8:]: value for name, value in after.items()})
 
 
 @pytest.mark.parametrize(

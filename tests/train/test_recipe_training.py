@@ -12,7 +12,7 @@ import torch
 
 from tests.support.blocks_data import write_data
 from wikixlm.model.extend import load_model, prepare
-from wikixlm.model.network import MaskedLanguageModel, Shape
+from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 from wikixlm.train.fairseq import USER_DIR
 
 RECIPE = f"""
@@ -114,9 +114,11 @@ def test_going_on_with_another_language_starts_from_what_was_learned(finished, t
         "--finetune-from-model", str(tmp_path / "start.pt"), languages=",".join(languages),
     )  # fmt: skip
     assert float(after[0]["valid_loss_en"]) < float(figures[0]["valid_loss_en"])
-    shape = Shape(vocabulary=125, languages=3, positions=16, width=32, inner=64, heads=2, layers=1)
+    config = NetworkConfig(
+        vocab_size=125, num_languages=3, max_positions=16, embed_dim=32, ffn_dim=64, num_heads=2, num_layers=1
+    )
     trained = {name.removeprefix("encoder."): value for name, value in weights(tmp_path / "more").items()}
-    MaskedLanguageModel(shape).load_state_dict(trained)
+    MaskedLanguageModel(config).load_state_dict(trained)
 
 
 def test_one_language_and_one_update(data, tmp_path):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from wikixlm.config.dimensions import XLM_BASE
 from wikixlm.config.fields import BlockLength, File, Fraction, Natural, Positive, Section
 
 
@@ -88,7 +89,7 @@ class Train(Section):
             raise ValueError("train.precision fp16 needs a GPU, but train.device is cpu; set train.precision: fp32")
         width, heads = self.encoder_embed_dim, self.encoder_attention_heads
         if self.arch in ("xlm_base", "wikixlm_base"):
-            width, heads = width or 1024, heads or 8
+            width, heads = width or XLM_BASE.embed_dim, heads or XLM_BASE.num_heads
         if width and heads and width % heads:
             raise ValueError(
                 f"train.encoder_embed_dim is {width}, which train.encoder_attention_heads: {heads} does not divide; "

@@ -91,8 +91,8 @@ def _batch(masked: Sequence[tuple[Integers, int]], language: int) -> Batch:
         "src_tokens": torch.from_numpy(source),
         "segment_labels": torch.full((len(masked), 1), language, dtype=torch.int64),
         "masked_tokens": torch.from_numpy(positions),
-        "masked_columns": torch.from_numpy(columns),
-        "masked_places": None,
+        "masked_positions": torch.from_numpy(columns),
+        "masked_selection": None,
         "padded": bool((source == SYMBOLS.pad).any()),
     }
     return {"net_input": inputs, "target": torch.from_numpy(target)}

@@ -15,7 +15,7 @@ from torch import Tensor
 from wikixlm import hf
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.model.network import MaskedLanguageModel, Shape
+from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 
 PAD, EOS, MASK = (SPECIALS.index(symbol) for symbol in ("<pad>", "</s>", "<mask>"))
 # Of torch's LayerNorm, which fairseq leaves as it is; BERT's own is 1e-12.
@@ -47,14 +47,14 @@ _BIAS = "lm_output_learned_bias"
 
 @dataclass(frozen=True)
 class Trained:
-    """A model as it was trained: its weights by fairseq's names (without `encoder.`), fp32, and its shape."""
+    """A model as it was trained: its weights by fairseq's names (without `encoder.`), fp32, and its configuration."""
 
     weights: dict[str, Tensor]
-    shape: Shape
+    config: NetworkConfig
 
     def network(self) -> MaskedLanguageModel:
         """The model in plain torch, for comparison."""
-        network = MaskedLanguageModel(self.shape)
+        network = MaskedLanguageModel(self.config)
         network.load_state_dict(self.weights, strict=False)
         return network.eval()
 
@@ -73,21 +73,21 @@ def trained(state: Mapping[str, Any], path: Path) -> Trained:
     options = state["cfg"]["model"]
     options = options if isinstance(options, Mapping) else vars(options)
     _check(weights, options, path)
-    layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(f"{_ENCODER}layers."))
-    vocabulary, width = weights[f"{_ENCODER}embed_tokens.weight"].shape
-    shape = Shape(
-        vocabulary=vocabulary,
-        languages=len(weights[f"{_ENCODER}segment_embeddings.weight"]),
-        positions=len(weights[f"{_ENCODER}embed_positions.weight"]) - PAD - 1,
-        width=width,
-        inner=len(weights[f"{_ENCODER}layers.0.fc1.weight"]),
-        heads=options["encoder_attention_heads"],
-        layers=layers,
+    num_layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(f"{_ENCODER}layers."))
+    vocab_size, embed_dim = weights[f"{_ENCODER}embed_tokens.weight"].shape
+    config = NetworkConfig(
+        vocab_size=vocab_size,
+        num_languages=len(weights[f"{_ENCODER}segment_embeddings.weight"]),
+        max_positions=len(weights[f"{_ENCODER}embed_positions.weight"]) - PAD - 1,
+        embed_dim=embed_dim,
+        ffn_dim=len(weights[f"{_ENCODER}layers.0.fc1.weight"]),
+        num_heads=options["encoder_attention_heads"],
+        num_layers=num_layers,
         dropout=options["dropout"],
         attention_dropout=options["attention_dropout"],
         pad=PAD,
     )
-    return Trained(weights, shape)
+    return Trained(weights, config)
 
 
 def _check(weights: Mapping[str, Tensor], options: Mapping[str, Any], path: Path) -> None:
@@ -108,7 +108,7 @@ def _check(weights: Mapping[str, Tensor], options: Mapping[str, Any], path: Path
 def bert_weights(model: Trained) -> dict[str, Tensor]:
     """The weights by BertForMaskedLM's names."""
     names = {f"{_ENCODER}{ours}": theirs for ours, theirs in _EMBEDDINGS.items()} | _HEAD
-    for layer in range(model.shape.layers):
+    for layer in range(model.config.num_layers):
         for ours, theirs in _LAYER.items():
             names[f"{_ENCODER}layers.{layer}.{ours}"] = f"bert.encoder.layer.{layer}.{theirs}"
     result = {
@@ -132,18 +132,18 @@ def bert_model(model: Trained, extra: Mapping[str, Any]) -> Any:
         extra: what else its configuration records.
     """
     transformers = hf.require("transformers")
-    shape = model.shape
+    network = model.config
     config = transformers.BertConfig(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=shape.inner,
+        vocab_size=network.vocab_size,
+        hidden_size=network.embed_dim,
+        num_hidden_layers=network.num_layers,
+        num_attention_heads=network.num_heads,
+        intermediate_size=network.ffn_dim,
         hidden_act="gelu",
-        hidden_dropout_prob=shape.dropout,
-        attention_probs_dropout_prob=shape.attention_dropout,
-        max_position_embeddings=shape.positions,
-        type_vocab_size=shape.languages,
+        hidden_dropout_prob=network.dropout,
+        attention_probs_dropout_prob=network.attention_dropout,
+        max_position_embeddings=network.max_positions,
+        type_vocab_size=network.num_languages,
         layer_norm_eps=LAYER_NORM_EPS,
         pad_token_id=PAD,
         bos_token_id=EOS,

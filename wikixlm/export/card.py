@@ -9,7 +9,7 @@ from typing import Any
 
 from wikixlm import formatting, hf
 from wikixlm.languages import wiki
-from wikixlm.model.network import Shape
+from wikixlm.model.network import NetworkConfig
 
 Row = Mapping[str, str]
 
@@ -27,7 +27,7 @@ class Facts:
 
     Attributes:
         languages: in the order of their ids.
-        shape: the model's sizes.
+        config: the model's sizes.
         merges: BPE codes.
         lowercase, japanese: how text is tokenized.
         manifest: the content of `manifest.json`, empty where there is none.
@@ -36,7 +36,7 @@ class Facts:
     """
 
     languages: Sequence[str]
-    shape: Shape
+    config: NetworkConfig
     merges: int
     lowercase: bool
     japanese: str
@@ -101,7 +101,7 @@ With wikixlm installed, `wikixlm.hf.load(path, lang="{code}")` is the same witho
 - Without `trust_remote_code`, `AutoTokenizer` gives an XLMTokenizer, which knows no language: it cuts every text up as
   English and the model takes it for its language 0, {first}. {_plain(first)}
 
-A text of at most {facts.shape.positions - 2} symbols fits. For sentence vectors take the mean of
+A text of at most {facts.config.max_positions - 2} symbols fits. For sentence vectors take the mean of
 `last_hidden_state` over the text's symbols: `pooler_output` was never trained.
 '''
 
@@ -135,7 +135,7 @@ def _source(source: Mapping[str, Any]) -> str:
 
 
 def _model(facts: Facts) -> str:
-    shape = facts.shape
+    config = facts.config
     case = "lower-cased, without accents" if facts.lowercase else "with case and accents"
     japanese = f"; Japanese by {facts.japanese}" if "ja" in facts.languages else ""
     lines = [
@@ -143,8 +143,9 @@ def _model(facts: Facts) -> str:
         "",
         "| | |",
         "| --- | --- |",
-        f"| layers × width, feed-forward, heads | {shape.layers} × {shape.width}, {shape.inner}, {shape.heads} |",
-        f"| vocabulary | {shape.vocabulary:,} symbols, {facts.merges:,} BPE merges over all languages |",
+        "| layers × width, feed-forward, heads "
+        f"| {config.num_layers} × {config.embed_dim}, {config.ffn_dim}, {config.num_heads} |",
+        f"| vocabulary | {config.vocab_size:,} symbols, {facts.merges:,} BPE merges over all languages |",
         f"| text | tokenized as XLMTokenizer does, {case}{japanese} |",
     ]
     training = facts.manifest.get("configuration", {}).get("train", {})

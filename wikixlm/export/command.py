@@ -98,10 +98,10 @@ def write_model(folder: Path, model: Any, languages: Sequence[str], args: argpar
     exported = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
     network = model.network()
     generator = torch.Generator().manual_seed(0)
-    size = (1, min(_COMPARED, model.shape.positions))
+    size = (1, min(_COMPARED, model.config.max_positions))
     largest = 0.0
     for number in range(len(languages)):
-        tokens = torch.randint(len(SPECIALS), model.shape.vocabulary, size, generator=generator)
+        tokens = torch.randint(len(SPECIALS), model.config.vocab_size, size, generator=generator)
         tokens[:, 0] = EOS
         language = torch.full(size, number)
         with torch.inference_mode():
@@ -121,7 +121,7 @@ def write_card(folder: Path, model: Any, merges: list[Merge], languages: list[st
 
     facts = card.Facts(
         languages=languages,
-        shape=model.shape,
+        config=model.config,
         merges=len(merges),
         lowercase=args.lowercase_and_remove_accent,
         japanese=args.japanese,
@@ -164,7 +164,7 @@ def main(args: argparse.Namespace) -> None:
     settings = {
         "do_lowercase_and_remove_accent": args.lowercase_and_remove_accent,
         "japanese_segmenter": args.japanese,
-        "model_max_length": model.shape.positions,
+        "model_max_length": model.config.max_positions,
     }
     with atomic_folder(args.output) as folder:
         vocabulary.write_tokenizer(folder, _symbols(args.vocabulary), merges, languages, settings)

@@ -1,4 +1,4 @@
-"""From blocks of text to the batch that the model and the criterion take; training and evaluation share it."""
+"""From blocks of text to the batch that the model and the criterion read; training and evaluation share it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True)
 class Symbols:
-    """The dictionary's special ids: padding, and the `</s>` that opens every example."""
+    """The dictionary's special ids: padding, and the `</s>` that starts every example."""
 
     pad: int
     eos: int
@@ -24,73 +24,80 @@ class Symbols:
 
 def make_batch(
     blocks: Blocks,
-    numbers: Integers,
-    indices: Integers,
+    block_ids: Integers,
+    example_ids: Integers,
     language: int,
     masking: Masking,
     seed: int,
     epoch: int,
     symbols: Symbols,
 ) -> Batch:
-    """The blocks `numbers` of one language, masked.
+    """A masked batch of blocks of one language.
 
     Args:
         blocks: the language's text.
-        numbers: which blocks, [examples].
-        indices: the examples' numbers, [examples], which with `seed` and `epoch` decide the masks.
+        block_ids: which blocks, [batch].
+        example_ids: the examples' numbers, [batch], which with `seed` and `epoch` decide the masks.
         language: the language's id, its row among the model's segment embeddings.
+        masking: how to mask.
+        seed, epoch: with an example's number, all that its masks depend on.
+        symbols: special ids.
 
     Returns:
-        `net_input`: what the model's forward takes. `src_tokens` ids, [examples, width], right-padded, each example
-        opened by `</s>`; `segment_labels` the language's id, [examples, 1], to be broadcast; `masked_tokens`, which
-        positions to predict, [examples, width], and the same as `masked_columns` and `masked_places`; `padded`,
+        `net_input`: the arguments of the model's forward. `src_tokens` ids, [batch, seq_len], right-padded, each
+        example starting with `</s>`; `segment_labels` the language's id, [batch, 1], broadcast; `masked_tokens`, which
+        positions to predict, [batch, seq_len], and the same as `masked_positions` and `masked_selection`; `padded`,
         whether there is any padding.
-        `target`: the ids to predict, [masked], in the order of the text. `ntargets`, `ntokens` (all tokens, without
+        `target`: the ids to predict, [num_masked], in the order of the text. `ntargets`, `ntokens` (all tokens without
         padding), `nsentences`, `language`, `id`.
     """
-    tokens, lengths = blocks.read(numbers, symbols.pad)
-    source, chosen = mask_tokens(tokens, lengths, indices, seed, epoch, masking)
-    examples, width = source.shape
-    opened = np.full((examples, width + 1), symbols.eos, dtype=np.int64)
-    opened[:, 1:] = source
-    masked = np.zeros((examples, width + 1), dtype=np.bool_)
+    tokens, lengths = blocks.read(block_ids, symbols.pad)
+    source, chosen = mask_tokens(tokens, lengths, example_ids, seed, epoch, masking)
+    batch, block_len = source.shape
+    src_tokens = np.full((batch, block_len + 1), symbols.eos, dtype=np.int64)
+    src_tokens[:, 1:] = source
+    masked = np.zeros((batch, block_len + 1), dtype=np.bool_)
     masked[:, 1:] = chosen
     target = tokens[chosen]
-    columns, places = _columns(masked)
+    positions, selection = masked_positions(masked)
     return {
-        "id": torch.from_numpy(indices),
+        "id": torch.from_numpy(example_ids),
         "language": language,
-        "nsentences": examples,
-        "ntokens": int(lengths.sum()) + examples,
+        "nsentences": batch,
+        "ntokens": int(lengths.sum()) + batch,
         "ntargets": len(target),
         "net_input": {
-            "src_tokens": torch.from_numpy(opened),
-            "segment_labels": torch.full((examples, 1), language, dtype=torch.int64),
+            "src_tokens": torch.from_numpy(src_tokens),
+            "segment_labels": torch.full((batch, 1), language, dtype=torch.int64),
             "masked_tokens": torch.from_numpy(masked),
-            "masked_columns": torch.from_numpy(columns),
-            "masked_places": None if places is None else torch.from_numpy(places),
-            "padded": bool((lengths < width).any()),
+            "masked_positions": torch.from_numpy(positions),
+            "masked_selection": None if selection is None else torch.from_numpy(selection),
+            "padded": bool((lengths < block_len).any()),
         },
         "target": torch.from_numpy(target),
     }
 
 
-def _columns(masked: npt.NDArray[np.bool_]) -> tuple[Integers, Integers | None]:
-    """The chosen columns of each row, rows with fewer filled up with column 0, and which of all these are real.
+def masked_positions(masked: npt.NDArray[np.bool_]) -> tuple[Integers, Integers | None]:
+    """The masked positions of each row of `masked`, [batch, seq_len], as numbers.
 
-    Blocks of full length have the same number chosen, so that most batches need no filling: then the second is None.
+    Blocks of full length have equally many, so most batches need no filling.
+
+    Returns:
+        Positions, [batch, max_masked], rows with fewer filled up with position 0; and which entries of these,
+        flattened, are real, [num_masked], None where all are.
     """
     counts = masked.sum(axis=1)
     most = int(counts.max())
-    columns = np.argsort(~masked, axis=1, kind="stable")[:, :most]
+    positions = np.argsort(~masked, axis=1, kind="stable")[:, :most]
     real = np.arange(most) < counts[:, None]
     if real.all():
-        return np.ascontiguousarray(columns), None
-    return np.where(real, columns, 0), np.flatnonzero(real)
+        return np.ascontiguousarray(positions), None
+    return np.where(real, positions, 0), np.flatnonzero(real)
 
 
 def held_out_batch(
-    blocks: Blocks, numbers: Integers, language: int, masking: Masking, seed: int, symbols: Symbols
+    blocks: Blocks, block_ids: Integers, language: int, masking: Masking, seed: int, symbols: Symbols
 ) -> Batch:
-    """A batch for validation or evaluation: the masks of block i are those of (seed, epoch 0, example i), for ever."""
-    return make_batch(blocks, numbers, numbers, language, masking, seed, 0, symbols)
+    """A batch for validation or evaluation; block i always has the masks of (seed, epoch 0, example i)."""
+    return make_batch(blocks, block_ids, block_ids, language, masking, seed, 0, symbols)

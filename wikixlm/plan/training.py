@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from wikixlm.config import Config
+from wikixlm.config.dimensions import XLM_BASE
 from wikixlm.plan.calibration import Calibration
 
-# xlm_base: width, feed-forward width, layers.
-XLM_BASE = 1024, 4096, 6
 ESTIMATE = "ESTIMATE"
 # Of a weight in model.pt; each of the optimizer's figures for it takes as many.
 BYTES_PER_WEIGHT = 4
@@ -42,7 +41,7 @@ class Model:
 
 def model(cfg: Config) -> Model:
     """The model of a configuration; what it leaves to the architecture is xlm_base's."""
-    width, inner, layers = XLM_BASE
+    width, inner, _, layers = XLM_BASE
     train = cfg.train
     return Model(
         train.encoder_embed_dim or width,

@@ -9,15 +9,16 @@ from fairseq.models import BaseFairseqModel, register_model, register_model_arch
 from fairseq.models.masked_lm import MaskedLMModel
 from torch import Tensor
 
-from wikixlm.model.initialization import Start, initialise
-from wikixlm.model.network import MaskedLanguageModel, Shape, summed_cross_entropy
+from wikixlm.config.dimensions import XLM_BASE
+from wikixlm.model.initialization import InitConfig, initialize
+from wikixlm.model.network import MaskedLanguageModel, NetworkConfig, summed_cross_entropy
 
 # What `xlm_base` means in fairseq, with XLM's LayerNorm on the embeddings.
 _BASE = {
-    "encoder_embed_dim": 1024,
-    "encoder_ffn_embed_dim": 4096,
-    "encoder_layers": 6,
-    "encoder_attention_heads": 8,
+    "encoder_embed_dim": XLM_BASE.embed_dim,
+    "encoder_ffn_embed_dim": XLM_BASE.ffn_dim,
+    "encoder_layers": XLM_BASE.num_layers,
+    "encoder_attention_heads": XLM_BASE.num_heads,
     "dropout": 0.1,
     "attention_dropout": 0.1,
     "act_dropout": 0.0,
@@ -43,8 +44,8 @@ _FIXED = (
 )
 
 
-def shape_of(args: argparse.Namespace, vocabulary: int, languages: int, pad: int) -> Shape:
-    """The network's shape from fairseq's options.
+def network_config(args: argparse.Namespace, vocab_size: int, num_languages: int, pad: int) -> NetworkConfig:
+    """The network's sizes and rates from fairseq's options.
 
     Raises:
         ValueError: an option asks for what this network (and the exported one) does not have.
@@ -53,14 +54,14 @@ def shape_of(args: argparse.Namespace, vocabulary: int, languages: int, pad: int
         value = getattr(args, name, _BASE[name])
         if value != _BASE[name]:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; the wikixlm recipe has {_BASE[name]} only")
-    return Shape(
-        vocabulary=vocabulary,
-        languages=languages,
-        positions=getattr(args, "max_positions", None) or args.tokens_per_sample,
-        width=args.encoder_embed_dim,
-        inner=args.encoder_ffn_embed_dim,
-        heads=args.encoder_attention_heads,
-        layers=args.encoder_layers,
+    return NetworkConfig(
+        vocab_size=vocab_size,
+        num_languages=num_languages,
+        max_positions=getattr(args, "max_positions", None) or args.tokens_per_sample,
+        embed_dim=args.encoder_embed_dim,
+        ffn_dim=args.encoder_ffn_embed_dim,
+        num_heads=args.encoder_attention_heads,
+        num_layers=args.encoder_layers,
         dropout=args.dropout,
         attention_dropout=args.attention_dropout,
         activation_dropout=args.act_dropout,
@@ -112,10 +113,10 @@ class WikixlmModel(BaseFairseqModel):
         base_architecture(args)
         args.num_segment = len(task.languages)
         dictionary = task.source_dictionary
-        shape = shape_of(args, len(dictionary), len(task.languages), dictionary.pad())
-        args.max_positions = shape.positions
-        network = MaskedLanguageModel(shape)
-        initialise(network, Start(args.position_scale, args.attention_gain, args.neighbour_logit))
+        config = network_config(args, len(dictionary), len(task.languages), dictionary.pad())
+        args.max_positions = config.max_positions
+        network = MaskedLanguageModel(config)
+        initialize(network, InitConfig(args.position_scale, args.attention_gain, args.neighbour_logit))
         model = cls(network)
         if args.compile_layers:
             model.compile_parts()
@@ -134,7 +135,7 @@ class WikixlmModel(BaseFairseqModel):
         return self.encoder(src_tokens, segment_labels, **masks), {}
 
     def max_positions(self) -> int:
-        return self.encoder.shape.positions
+        return self.encoder.config.max_positions
 
 
 @register_model_architecture("wikixlm", "wikixlm_base")
