@@ -41,9 +41,8 @@ shell.prefix(f"set -euo pipefail; {COMMAND.replace('{', '{{').replace('}', '}}')
 onstart:
     # Not called by a dry run, nor by the Snakemake inside a cluster's job.
     must_start_on_slurm(workflow.executor_plugin.name)
-    # For `wikixlm status`.
-    jobs = ((job.rule.name, job.wildcards.get("lang", "")) for job in workflow.dag.needrun_jobs() if job.output)
-    run_record.write(cfg, jobs, log)
+    # For `wikixlm status` and the report.
+    run_record.start(cfg, workflow, logger, log)
 
 
 wildcard_constraints:

@@ -16,6 +16,7 @@ from wikixlm.workflow import run_record
 from wikixlm.workflow.status import show
 
 LOG = "2026-11-24T150000.000000.snakemake.log"
+JOB = {"local": True, "threads": 1, "wildcards": {}, "benchmark": "", "resources": {}}
 SHARD = "{k:05d}-of-00003"
 
 
@@ -24,37 +25,36 @@ class Run:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.log = directory / ".snakemake" / "log" / LOG
-        self.lines: list[str] = []
+        self.events: list[dict] = []
         self.record = {
             **{"started": "2026-11-24T15:00:00Z", "host": platform.node(), "pid": os.getpid(), "command": "snakemake"},
             "process_started": __import__("psutil").Process().create_time(),
-            **{"log": LOG, "sources": {"en": "dump", "bg": "text"}, "shards": {"en": 3, "bg": 3}, "max_update": 100},
+            **{
+                "log": LOG,
+                "events_offset": 0,
+                "sources": {"en": "dump", "bg": "text"},
+                "shards": {"en": 3, "bg": 3},
+                "max_update": 100,
+            },
             "jobs": {"extract": {"en": 3}, "corpus": {"bg": 3}, "tokenize": {"en": 3, "bg": 3}, "train_mlm": {"": 1}},
         }
-        self.say("Job stats:", "job count", "--- ---", "extract 3", "corpus 3", "tokenize 6", "train_mlm 1", "")
+        self.say("run_started", command="snakemake", host="here", slurm_run_id="")
 
-    def say(self, *lines: str) -> None:
-        self.lines += lines
+    def say(self, event: str, **values) -> None:
+        self.events.append({"event": event, "time": time.time(), **values})
 
-    def stamp(self, when: float | None = None) -> str:
-        return time.strftime("[%a %b %d %H:%M:%S %Y]", time.localtime(when))
-
-    def send(
-        self, number: int, rule: str, lang: str = "", k: int = 0, output: str = "", kind: str = "localrule"
-    ) -> None:
+    def send(self, number: int, rule: str, lang: str = "", k: int = 0, output: str = "", local: bool = True) -> None:
         shard = SHARD.format(k=k)
         name = f"{rule}/{lang}/{shard}" if lang else rule
-        wildcards = [f"    wildcards: lang={lang}, shard={shard}"] if lang else []
+        job = JOB | {"wildcards": {"lang": lang, "shard": shard} if lang else {}, "local": local}
         output = output or f"work/counts/{rule}/{lang}/{shard}.json"
-        fields = [f"    output: {output}", f"    log: logs/{name}.log", f"    jobid: {number}", *wildcards]
-        self.say(self.stamp(), f"{kind} {rule}:", *fields)
+        self.say("job_sent", jobid=number, rule=rule, output=[output], log=[f"logs/{name}.log"], **job)
 
     def finish(self, number: int) -> None:
-        self.say(self.stamp(), f"Finished jobid: {number} (Rule: x)", "1 of 13 steps (8%) done")
+        self.say("job_finished", jobid=number)
 
-    def fail(self, number: int, rule: str) -> None:
-        self.say(self.stamp(), f"Error in rule {rule}:", f"    jobid: {number}")
+    def fail(self, number: int, group: str = "", group_log: str = "") -> None:
+        self.say("job_failed", jobid=number, log=[], group=group, group_log=group_log)
 
     def file(self, name: str, text: str = "") -> Path:
         path = self.directory / name
@@ -63,7 +63,8 @@ class Run:
         return path
 
     def look(self):
-        self.file(f".snakemake/log/{LOG}", "\n".join(self.lines) + "\n")
+        self.file(f".snakemake/log/{LOG}")
+        self.file("work/events.jsonl", "".join(json.dumps(event) + "\n" for event in self.events))
         self.file("work/run.json", json.dumps(self.record))
         return show.look(self.directory)
 
@@ -82,7 +83,7 @@ def test_shards_that_are_done_running_and_failed(run):
     run.file("work/counts/extract/en/00000-of-00003.json")
     run.send(2, "extract", "en", 1)
     run.send(3, "extract", "en", 2)
-    run.fail(3, "extract")
+    run.fail(3)
     log = run.file("logs/extract/en/00002-of-00003.log", "first\nerror: the dump is cut short\n")
     status = run.look()
     assert status.state == "running"
@@ -94,7 +95,7 @@ def test_shards_that_are_done_running_and_failed(run):
 
 def test_a_job_that_was_sent_again_has_not_failed(run):
     run.send(3, "extract", "en", 2)
-    run.fail(3, "extract")
+    run.fail(3)
     run.send(3, "extract", "en", 2)
     assert run.look().failures == []
     assert run.cells("en")[1] == "0/3 1 running"
@@ -127,9 +128,9 @@ def test_a_rule_that_is_no_known_stage_has_a_row_when_it_is_planned(run):
 
 
 def test_on_a_cluster_a_job_runs_once_its_log_has_begun(run):
-    run.say("SLURM run ID: abc")
-    run.send(1, "extract", "en", 0, kind="rule")
-    run.send(2, "extract", "en", 1, kind="rule")
+    run.events[0]["slurm_run_id"] = "abc"
+    run.send(1, "extract", "en", 0, local=False)
+    run.send(2, "extract", "en", 1, local=False)
     run.file("logs/extract/en/00001-of-00003.log", "begun")
     old = run.file("logs/extract/en/00000-of-00003.log", "of an earlier call")
     os.utime(old, (1e9, 1e9))
@@ -137,18 +138,16 @@ def test_on_a_cluster_a_job_runs_once_its_log_has_begun(run):
 
 
 def test_a_member_of_a_group_counts_before_the_group_has_ended(run):
-    run.send(1, "extract", "en", 0, kind="rule")
+    run.send(1, "extract", "en", 0, local=False)
     run.file("work/counts/extract/en/00000-of-00003.json")
     assert run.cells("en")[1] == "1/3"
 
 
 def test_of_a_group_that_failed_only_the_guilty_jobs_are_shown(run):
-    run.send(1, "extract", "en", 0, kind="rule")
-    run.send(2, "tokenize", "en", 0, kind="rule")
-    stamp = run.stamp()
-    run.say(stamp, "    message: Error in group shards", "    log: slurm/2.log (check log file(s) for error details)")
-    for number, rule in ((1, "extract"), (2, "tokenize")):
-        run.say(f"    {stamp}", f"    Error in rule {rule}:", f"        jobid: {number}")
+    run.send(1, "extract", "en", 0, local=False)
+    run.send(2, "tokenize", "en", 0, local=False)
+    for number in (1, 2):
+        run.fail(number, "shards", "slurm/2.log")
     run.file("slurm/2.log", "slurmstepd: killed")
     assert [failure.name for failure in run.look().failures] == [
         "extract en 00000-of-00003",
@@ -221,6 +220,28 @@ def test_watching_ends_with_the_run(run, capsys):
     run.look()
     cli.main(["status", "--directory", str(run.directory), "--watch", "--interval", "0.1"])
     assert capsys.readouterr().out.count("language ") == 1
+
+
+def test_a_run_without_events_is_an_error(run):
+    run.look()
+    (run.directory / "work" / "events.jsonl").unlink()
+    with pytest.raises(UserError, match=r"events\.jsonl has no events of the latest call"):
+        show.look(run.directory)
+
+
+def test_a_record_of_another_version_is_an_error(run):
+    del run.record["events_offset"]
+    with pytest.raises(UserError, match=r"run\.json is of another version of wikixlm"):
+        run.look()
+
+
+def test_only_the_events_of_the_latest_call_count(run):
+    run.send(1, "extract", "en", 0)
+    run.fail(1)
+    run.record["events_offset"] = len("".join(json.dumps(event) + "\n" for event in run.events))
+    run.say("run_started", command="snakemake", host="here", slurm_run_id="")
+    run.send(1, "extract", "en", 0)
+    assert run.look().failures == []
 
 
 def test_a_directory_without_a_run_is_an_error(tmp_path):

@@ -5,6 +5,7 @@ whether the process that runs it still lives. Nothing else reads it: it triggers
 """
 
 import contextlib
+import logging
 import os
 import platform
 import shlex
@@ -21,9 +22,9 @@ from wikixlm import console
 from wikixlm.config import Config
 from wikixlm.errors import UserError
 from wikixlm.files import read_json, write_json
+from wikixlm.run_layout import RUN_RECORD
 from wikixlm.train.sessions import now
-
-NAME = Path("work") / "run.json"
+from wikixlm.workflow import events
 
 # A process's start is counted from the machine's, whose clock may be set anew in between.
 SECONDS_OF_CLOCK = 2
@@ -37,7 +38,8 @@ class Record:
     """The record of a call.
 
     Attributes:
-        log: Snakemake's log of the call; empty where it writes none.
+        log: the name of Snakemake's log of the call; empty where it writes none.
+        events_offset: where in work/events.jsonl the call's events begin, in bytes.
         process_started: seconds since 1970; with `pid`, tells the process from a later one of the same number.
         sources: `wikimedia`, `dump` (one on disk) or `text` (files of the user's own), by language, in their order.
         shards: by language.
@@ -51,18 +53,20 @@ class Record:
     process_started: float
     command: str
     log: str
+    events_offset: int
     sources: dict[str, str]
     shards: dict[str, int]
     max_update: int
     jobs: dict[str, dict[str, int]]
 
 
-def record(cfg: Config, jobs: Iterable[tuple[str, str]], logs: Iterable[str]) -> Record:
+def record(cfg: Config, jobs: Iterable[tuple[str, str]], logs: Iterable[str], events_offset: int) -> Record:
     """The record of this process.
 
     Args:
         jobs: rule and language (or "") of each job that is to run.
-        logs: Snakemake's logs of this call; the last is taken.
+        logs: Snakemake's logs of this call; the last is used.
+        events_offset: where in work/events.jsonl the call's events begin, in bytes.
     """
     counts: dict[str, dict[str, int]] = {}
     for (rule, language), number in Counter(jobs).items():
@@ -74,6 +78,7 @@ def record(cfg: Config, jobs: Iterable[tuple[str, str]], logs: Iterable[str]) ->
         process_started=psutil.Process().create_time(),
         command=shlex.join(sys.argv),
         log=next((Path(path).name for path in reversed(list(logs))), ""),
+        events_offset=events_offset,
         sources={language: _source(cfg, language) for language in cfg.languages},
         shards={language: len(cfg.shards(language)) for language in cfg.languages},
         max_update=cfg.train.max_update,
@@ -87,12 +92,22 @@ def _source(cfg: Config, language: str) -> str:
     return DUMP if language in cfg.dumps.local else WIKIMEDIA
 
 
-def write(cfg: Config, jobs: Iterable[tuple[str, str]], logs: Iterable[str], path: Path = NAME) -> None:
-    """Write the record of this process; if that fails, the run goes on without it."""
+def start(cfg: Config, workflow: Any, logger: logging.Logger, logs: Iterable[str]) -> None:
+    """Record this process, and from now on its jobs; if that fails, with a warning, the run matters more.
+
+    Args:
+        workflow: Snakemake's, whose jobs are planned.
+        logger: Snakemake's.
+        logs: Snakemake's logs of this call.
+    """
+    slurm_run_id = getattr(getattr(workflow.scheduler, "_executor", None), "run_uuid", "")
+    offset = events.start(logger, slurm_run_id)
+    # A target makes no file, and so is no job.
+    jobs = ((job.rule.name, job.wildcards.get("lang", "")) for job in workflow.dag.needrun_jobs() if job.output)
     try:
-        write_json(path, asdict(record(cfg, jobs, logs)))
+        write_json(Path(RUN_RECORD), asdict(record(cfg, jobs, logs, offset)))
     except UserError as failure:
-        console.warn(f"{failure}; the run goes on, but wikixlm status will not know it")
+        console.warn(f"{failure}; the run continues, but wikixlm status will not know it")
 
 
 def read(directory: Path) -> Record:
@@ -101,14 +116,14 @@ def read(directory: Path) -> Record:
     Raises:
         UserError: there is none, or it can't be read.
     """
-    path = directory / NAME
+    path = directory / RUN_RECORD
     if not path.is_file():
         raise UserError(f"{path} is not there: no job has started here yet; give the run's --directory")
     values: Any = read_json(path)
     try:
         return Record(**values)
-    except TypeError as failure:
-        raise UserError(f"{path} is damaged or of another version ({failure}); the next snakemake writes it") from None
+    except TypeError:
+        raise UserError(f"{path} is of another version of wikixlm; the next call of snakemake writes it anew") from None
 
 
 def is_alive(run: Record) -> bool | None:

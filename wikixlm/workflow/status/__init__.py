@@ -3,8 +3,8 @@
     wikixlm status                              the run in this directory
     wikixlm status --directory runs/mine --watch
 
-Reads only the run's own files (Snakemake's logs and locks, work/run.json, what the stages left on disk), so it works
-beside a run, on a cluster's login node, and after the end. It changes nothing.
+Reads only the run's own files (work/run.json, work/events.jsonl, Snakemake's locks, what the stages left on disk), so
+it works beside a run, on a cluster's login node, and after the end. It changes nothing.
 """
 
 from wikixlm.workflow.status.show import add_arguments, main

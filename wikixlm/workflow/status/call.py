@@ -1,17 +1,20 @@
-"""The latest call of Snakemake in a run's directory: what it sent, what ended, and whether it is still going."""
+"""The latest call of snakemake in a run's directory: what it sent, what ended, and whether it is still going."""
 
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from wikixlm import formatting
-from wikixlm.workflow import run_record, snakemake_log
+from wikixlm.errors import UserError
+from wikixlm.run_layout import EVENTS
+from wikixlm.workflow import events, run_record
+from wikixlm.workflow.events import JobFailed, JobFinished, JobSent, RunEnded, RunStarted
 from wikixlm.workflow.run_record import Record
-from wikixlm.workflow.snakemake_log import Failed, Sent
 
-# A job's rule, and its language ("" for one of none).
+# A job's rule, and its language ("" for one of all languages).
 Place = tuple[str, str]
 
 # What became of the process.
@@ -28,84 +31,84 @@ class Times:
 
 @dataclass
 class Call:
-    """What one log says so far.
+    """What one call has done so far.
 
     Attributes:
-        planned: numbers of jobs by rule.
+        last: when its last event was written; seconds since 1970.
+        slurm_run_id: SLURM's name of the call's jobs; empty where they run on one machine.
         open: jobs that were sent and have not ended, by Snakemake's number of the job.
-        done: how many jobs ended well, targets included.
         finished: numbers of jobs that ended well, by place in the table.
         failed: jobs that ended badly and were not sent again, by number.
         attempts: how often a job was sent, by number.
-        cluster: SLURM's name of the call's jobs; empty where they run on one machine.
     """
 
-    log: Path
-    host: str = ""
-    cluster: str = ""
-    planned: dict[str, int] = field(default_factory=dict)
-    open: dict[str, Sent] = field(default_factory=dict)
-    done: int = 0
+    last: float = 0.0
+    slurm_run_id: str = ""
+    open: dict[int, JobSent] = field(default_factory=dict)
     finished: dict[Place, int] = field(default_factory=lambda: defaultdict(int))
-    failed: dict[str, tuple[Sent, Failed]] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    failed: dict[int, tuple[JobSent, JobFailed]] = field(default_factory=dict)
+    attempts: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     times: dict[str, Times] = field(default_factory=lambda: defaultdict(Times))
 
-    def take(self, event: snakemake_log.Event) -> None:
-        """Take in the next event of the log."""
+    @property
+    def done(self) -> int:
+        """How many jobs ended well."""
+        return sum(self.finished.values())
+
+    def add(self, event: events.Event) -> None:
+        """Include the next event."""
+        self.last = event.time
         match event:
-            case Sent():
+            case RunStarted():
+                self.slurm_run_id = event.slurm_run_id
+            case JobSent():
                 self._sent(event)
-            case Failed():
+            case JobFailed():
                 if sent := self.open.pop(event.jobid, None):
                     self.failed[event.jobid] = sent, event
-            case snakemake_log.Finished():
+            case JobFinished():
                 self._finished(event)
-            case snakemake_log.Planned():
-                self.planned = event.jobs
-            case snakemake_log.Header(name="Host"):
-                self.host = event.value
-            case snakemake_log.Header(name="SLURM run ID"):
-                self.cluster = event.value
+            case RunEnded():
+                pass
 
-    def _sent(self, job: Sent) -> None:
-        if job.is_target:
-            return
-        number = job.jobid
-        self.attempts[number] += 1
-        self.open[number] = job
-        self.failed.pop(number, None)
+    def _sent(self, job: JobSent) -> None:
+        self.attempts[job.jobid] += 1
+        self.open[job.jobid] = job
+        self.failed.pop(job.jobid, None)
         times = self.times[job.rule]
         if times.first_sent is None:
-            times.first_sent = snakemake_log.seconds(job.when)
+            times.first_sent = job.time
 
-    def _finished(self, event: snakemake_log.Finished) -> None:
-        self.done += 1
+    def _finished(self, event: JobFinished) -> None:
         if sent := self.open.pop(event.jobid, None):
             self.attempts.pop(event.jobid)
             self.finished[place(sent)] += 1
-            self.times[sent.rule].last_finished = snakemake_log.seconds(event.when)
+            self.times[sent.rule].last_finished = event.time
 
 
-def place(job: Sent) -> Place:
+def place(job: JobSent) -> Place:
     """Where a job belongs in the table."""
     return job.rule, job.language
 
 
-def latest(directory: Path) -> Path | None:
-    """The log of the latest call that planned any job."""
-    for log in reversed(snakemake_log.logs(directory)):
-        for event in snakemake_log.read(log):
-            if isinstance(event, snakemake_log.Planned):
-                return log
-    return None
+def read(directory: Path, record: Record) -> Call:
+    """The recorded call.
+
+    Raises:
+        UserError: its events are gone.
+    """
+    call = summarize(events.read(directory, record.events_offset))
+    if not call.last:
+        where = directory / EVENTS
+        raise UserError(f"{where} has no events of the latest call: was it deleted? The next call writes it anew")
+    return call
 
 
-def read(log: Path) -> Call:
-    """The call that a log is of."""
-    call = Call(log)
-    for event in snakemake_log.read(log):
-        call.take(event)
+def summarize(found: Iterable[events.Event]) -> Call:
+    """The call whose events these are."""
+    call = Call()
+    for event in found:
+        call.add(event)
     return call
 
 
@@ -113,18 +116,18 @@ def state(directory: Path, record: Record, call: Call) -> tuple[str, str]:
     """What became of the call's process, and a line for the user that says how that is known."""
     if alive := run_record.is_alive(record):
         return RUNNING, f"running since {clock(record.process_started)} as process {record.pid}"
-    written = call.log.stat().st_mtime
     if not any((directory / ".snakemake" / "locks").glob("*.lock")):
-        return ENDED, f"ended at {clock(written)}"
-    if (newest := snakemake_log.logs(directory)[-1]) != call.log:
-        return UNKNOWN, f"another call holds the lock and has started no job yet: {newest}"
+        return ENDED, f"ended at {clock(call.last)}"
+    logs = sorted((directory / ".snakemake" / "log").glob("*.snakemake.log"))
+    if logs and logs[-1].name != record.log:
+        return UNKNOWN, f"another call holds the lock and has started no job yet: {logs[-1]}"
     if alive is None:
-        silent = formatting.duration(time.time() - written)
-        return UNKNOWN, f"running on {record.host} by its lock (not checked from here); its log last grew {silent} ago"
-    hint = "snakemake --unlock, then the same command goes on"
-    if call.cluster:
-        hint = f"its SLURM jobs may go on (squeue --me --name {call.cluster}); when they have ended: {hint}"
-    return KILLED, f"killed after {clock(written)}: the process is gone, its lock is still there; {hint}"
+        silent = formatting.duration(time.time() - call.last)
+        return UNKNOWN, f"running on {record.host} by its lock (not checked from here); last event {silent} ago"
+    hint = "snakemake --unlock, then the same command resumes"
+    if call.slurm_run_id:
+        hint = f"its SLURM jobs may still run (squeue --me --name {call.slurm_run_id}); when they have ended: {hint}"
+    return KILLED, f"killed after {clock(call.last)}: the process is gone, its lock is still there; {hint}"
 
 
 def clock(seconds: float) -> str:

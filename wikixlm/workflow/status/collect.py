@@ -1,16 +1,24 @@
-"""How far each language is in each stage, from the call's log and from what lies on disk."""
+"""How far each language is in each stage, from the call's events and from the files on disk."""
 
+import contextlib
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wikixlm.run_layout import JOINT, PER_LANGUAGE, RULES, Stage
+from wikixlm.workflow import run_record
+from wikixlm.workflow.events import JobFailed, JobSent
 from wikixlm.workflow.run_record import Record
-from wikixlm.workflow.snakemake_log import Failed, Sent, seconds
 from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status.call import Call
-from wikixlm.workflow.status.stages import JOINT, PER_LANGUAGE, Stage
+
+# Stages that have a row only where the call runs them or their files are there.
+RARE = ("segmentation", "download_xnli", "prepare_xnli")
+# Seconds by which a file server's time stamps may be coarser than the clock of an event.
+CLOCK_STEP = 1.0
 
 
 @dataclass
@@ -42,7 +50,7 @@ class Cell:
         return "waiting" if self.asked else "-"
 
     def add(self, other: "Cell") -> None:
-        """Take another cell's numbers into a sum."""
+        """Add another cell's numbers."""
         for name in ("total", "done", "running", "queued", "failed", "stopped"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.asked |= other.asked
@@ -59,7 +67,12 @@ class Failure:
 
 @dataclass
 class Status:
-    """Everything that is shown; `languages`: a cell for each stage of PER_LANGUAGE, None where a language skips it."""
+    """Everything that is shown.
+
+    Attributes:
+        languages: a cell for each stage of PER_LANGUAGE, None where a language skips it.
+        joint: by stage, or by rule where a planned rule is of no stage.
+    """
 
     directory: Path
     record: Record
@@ -73,7 +86,7 @@ class Status:
     @property
     def steps(self) -> tuple[int, int]:
         """Jobs of the call that are done, and all of them."""
-        return self.call.done, sum(self.call.planned.values())
+        return self.call.done, sum(sum(numbers.values()) for numbers in self.record.jobs.values())
 
     @property
     def is_over(self) -> bool:
@@ -87,10 +100,13 @@ def collect(directory: Path, record: Record, call: Call) -> Status:
     jobs = _Jobs(status)
     for language in record.sources:
         status.languages[language] = [_language(jobs, stage, language) for stage in PER_LANGUAGE]
-    known = {rule for stage in PER_LANGUAGE for rule in stage.rules}
-    others = [rule for rule in record.jobs if rule not in known and rule not in JOINT]
-    for rule in [*JOINT, *others]:
-        status.joint[rule] = _joint(jobs, rule)
+    for stage in JOINT:
+        cell = _joint(jobs, stage)
+        if stage.name not in RARE or cell.state != "-":
+            status.joint[stage.name] = cell
+    for rule in record.jobs:
+        if rule not in RULES:
+            status.joint[rule] = _other(jobs, rule)
     status.failures = jobs.failures
     return status
 
@@ -101,30 +117,29 @@ class _Jobs:
     def __init__(self, status: Status) -> None:
         self.status = status
         self.call, self.record = status.call, status.record
-        # A record of another call tells nothing of this one's jobs.
-        self.planned = status.record.jobs if status.record.log == status.call.log.name else {}
-        self.open: dict[tuple[str, str], list[Sent]] = defaultdict(list)
+        self.open: dict[calls.Place, list[JobSent]] = defaultdict(list)
         for sent in self.call.open.values():
             self.open[calls.place(sent)].append(sent)
-        self.failed: dict[tuple[str, str], int] = defaultdict(int)
+        self.failed: dict[calls.Place, int] = defaultdict(int)
         self.failures: list[Failure] = []
         self._sort_failures()
 
     def fill(self, cell: Cell, rule: str, language: str) -> None:
         """Put a rule's jobs of a language into a cell whose total and files on disk are known."""
         place = rule, language
-        cell.asked |= bool(self.planned.get(rule, {}).get(language, rule in self.call.planned and not self.planned))
+        planned = self.record.jobs.get(rule, {})
+        cell.asked |= bool(planned.get(language))
         cell.failed += self.failed[place]
         early = sum(self._count(cell, sent) for sent in self.open[place])
-        if rule in self.planned:
+        if planned:
             # Files of an earlier call, which this one is to make anew, are there but do not count.
-            pending = self.planned[rule].get(language, 0) - self.call.finished[place] - early
+            pending = planned.get(language, 0) - self.call.finished[place] - early
             cell.done = min(cell.done, max(0, cell.total - pending))
 
-    def _count(self, cell: Cell, sent: Sent) -> bool:
+    def _count(self, cell: Cell, sent: JobSent) -> bool:
         """Put an open job into the cell; True if it is done and Snakemake only waits for the rest of its group."""
-        begin = seconds(sent.when)
-        if sent.output and all(_changed(self.status.directory / path) >= begin for path in sent.output[-1:]):
+        begin = sent.time - CLOCK_STEP
+        if _changed(self.status.directory / sent.output[-1]) >= begin:
             return True
         if self.status.is_over:
             cell.stopped += 1
@@ -136,20 +151,20 @@ class _Jobs:
 
     def _sort_failures(self) -> None:
         """Of a group that failed together, only the jobs whose own logs say so; all of them where none does."""
-        groups: dict[str, list[str]] = defaultdict(list)
+        groups: dict[str, list[int]] = defaultdict(list)
         for number, (_, failed) in self.call.failed.items():
-            groups[failed.group or number].append(number)
+            groups[failed.group or str(number)].append(number)
         for numbers in groups.values():
             guilty = [number for number in numbers if self._says_so(*self.call.failed[number])]
             for number in guilty or numbers:
                 sent, failed = self.call.failed[number]
                 self.failed[calls.place(sent)] += 1
-                own = [*(sent.log if number in guilty else ()), *filter(None, [failed.group]), *failed.log[::-1]]
+                own = [*(sent.log if number in guilty else ()), *filter(None, [failed.group_log]), *failed.log[::-1]]
                 log = next((path for path in map(self._path, own) if path.is_file()), None)
                 name = " ".join([sent.rule, *sent.wildcards.values()])
                 self.failures.append(Failure(name, self.call.attempts[number], log))
 
-    def _says_so(self, sent: Sent, failed: Failed) -> bool:
+    def _says_so(self, sent: JobSent, failed: JobFailed) -> bool:
         return any("error" in line.lower() for path in sent.log for line in tail(self._path(path), 5))
 
     def _path(self, name: str) -> Path:
@@ -157,29 +172,46 @@ class _Jobs:
 
 
 def _language(jobs: _Jobs, stage: Stage, language: str) -> Cell | None:
-    parts = stage.parts(language, jobs.record)
-    if not parts:
+    if stage.name == "download" and jobs.record.sources[language] != run_record.WIKIMEDIA:
         return None
-    cell = Cell(len(parts), stage.done(jobs.status.directory, language, parts))
+    files = stage.files(language, jobs.record.shards[language])
+    cell = Cell(len(files), _there(jobs.status.directory, files))
     for rule in stage.rules:
         jobs.fill(cell, rule, language)
     return cell
 
 
-def _joint(jobs: _Jobs, rule: str) -> Cell:
-    cell = Cell(1)
-    if rule in JOINT:
-        cell.done = int((jobs.status.directory / JOINT[rule]).is_file())
-    else:
-        cell.total = max(1, sum(jobs.record.jobs.get(rule, {}).values()))
-        cell.done = sum(number for (name, _), number in jobs.call.finished.items() if name == rule)
-    for language in jobs.record.jobs.get(rule, {"": 0}):
+def _joint(jobs: _Jobs, stage: Stage) -> Cell:
+    cell = Cell(1, _there(jobs.status.directory, stage.proof))
+    for rule in stage.rules:
+        jobs.fill(cell, rule, "")
+    return cell
+
+
+def _other(jobs: _Jobs, rule: str) -> Cell:
+    """A rule that is of no stage here."""
+    cell = Cell(sum(jobs.record.jobs[rule].values()))
+    cell.done = sum(number for (name, _), number in jobs.call.finished.items() if name == rule)
+    for language in jobs.record.jobs[rule]:
         jobs.fill(cell, rule, language)
     return cell
 
 
+def _there(directory: Path, files: Iterable[str]) -> int:
+    """How many of the files exist, with one look at each folder: there may be thousands of shards."""
+    by_folder: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        by_folder[folder].add(name)
+    number = 0
+    for folder, names in by_folder.items():
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory / folder) as entries:
+            number += sum(entry.name in names for entry in entries)
+    return number
+
+
 def _changed(path: Path) -> float:
-    """When a file was last written; 0 if it is not there. Snakemake's time stamps have whole seconds only."""
+    """When a file was last written; 0 if it is not there."""
     try:
         return path.stat().st_mtime
     except OSError:

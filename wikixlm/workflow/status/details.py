@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from wikixlm import formatting, languages
+from wikixlm import formatting, languages, run_layout
 from wikixlm.download import pinned
 from wikixlm.download import progress as download_progress
 from wikixlm.download.command import bytes_there
@@ -12,13 +12,12 @@ from wikixlm.train.metrics import METRICS, read_metrics
 from wikixlm.workflow.status.collect import tail
 
 ROWS = 50  # of the training's log, over which its speed is taken
-SAVE_DIR = Path("checkpoints") / "mlm"
 QUIET_SECONDS = 600  # without a new row that are worth a remark
 
 
 def download(directory: Path, language: str) -> str:
     """How much of a dump is there, with rate and time left where its log tells; empty if no dump is chosen yet."""
-    folder = directory / "dumps" / language
+    folder = directory / run_layout.DUMP_FOLDER.format(lang=language)
     try:
         export = pinned.read(folder / "resolved.yaml", languages.wiki(language))
     except UserError:
@@ -28,7 +27,7 @@ def download(directory: Path, language: str) -> str:
     size = sum(file.size for file in export.files)
     there = sum(min(bytes_there(folder, file.name), file.size) for file in export.files)
     rate = 0.0
-    for line in tail(directory / "logs" / "download" / f"{language}.log", 5):
+    for line in tail(directory / run_layout.DOWNLOAD_LOG.format(lang=language), 5):
         rate = download_progress.rate_in(line) or rate
     return download_progress.describe(there, size, rate)
 
@@ -40,7 +39,7 @@ def training(directory: Path, goal: int, running: bool) -> str:
         goal: max_update.
         running: whether it is under way, so that speed and time left mean something.
     """
-    path = directory / SAVE_DIR / METRICS
+    path = directory / run_layout.SAVE_DIR / METRICS
     rows = list(read_metrics(path))
     trained = [row for row in rows if row["split"] == "train"][-ROWS:]
     if not trained:

@@ -14,12 +14,11 @@ from rich.text import Text
 
 from wikixlm import formatting
 from wikixlm.console import ERROR
-from wikixlm.errors import UserError
-from wikixlm.workflow import run_record, snakemake_log
+from wikixlm.run_layout import JOINT, PER_LANGUAGE
+from wikixlm.workflow import run_record
 from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status import details
 from wikixlm.workflow.status.collect import Cell, Failure, Status, collect, rate, tail
-from wikixlm.workflow.status.stages import PER_LANGUAGE
 
 STYLES = {
     "done": "green",
@@ -51,10 +50,7 @@ def look(directory: Path) -> Status:
         UserError: no run has started there, or its record is damaged.
     """
     record = run_record.read(directory)
-    log = calls.latest(directory)
-    if log is None:
-        raise UserError(f"{directory / '.snakemake' / 'log'} has no log of a call that ran a job: was it deleted?")
-    return collect(directory, record, calls.read(log))
+    return collect(directory, record, calls.read(directory, record))
 
 
 def cell_text(cell: Cell | None, record_source: str) -> Text:
@@ -150,15 +146,16 @@ def _sum(status: Status, place: int) -> Cell:
 def joint_table(status: Status) -> Table:
     """A row for each stage on all languages together."""
     table = _table("joint stage", "state", "")
-    for rule, cell in status.joint.items():
-        detail = ""
-        if rule == "train_mlm":
+    rules_of = {stage.name: stage.rules for stage in JOINT}
+    for name, cell in status.joint.items():
+        detail, rules = "", rules_of.get(name, (name,))
+        if name == "train_mlm":
             running = cell.running > 0
             detail = details.training(status.directory, status.record.max_update, running)
         elif cell.running:
-            sent = next(job for job in status.call.open.values() if job.rule == rule)
-            detail = f"for {formatting.duration(time.time() - snakemake_log.seconds(sent.when))}"
-        table.add_row(rule, cell_text(cell, ""), detail)
+            sent = next(job for job in status.call.open.values() if job.rule in rules)
+            detail = f"for {formatting.duration(time.time() - sent.time)}"
+        table.add_row(name, cell_text(cell, ""), detail)
     return table
 
 
@@ -184,7 +181,6 @@ def shorten(line: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this command."""
     parser.add_argument("--directory", type=Path, default=Path(), help="the run: what snakemake --directory was given")
     parser.add_argument("--watch", action="store_true", help="look again and again, until the run ends or Ctrl-C")
     parser.add_argument("--interval", type=float, default=3.0, metavar="S", help="seconds between two looks")
