@@ -181,9 +181,12 @@ def fairseq_arguments(args: argparse.Namespace, folder: str, cuda: bool) -> list
             --ddp-backend legacy_ddp
         """)
     else:
+        from wikixlm.config import read_defaults
         from wikixlm.train.fairseq import USER_DIR
 
         recipe = ["--user-dir", str(USER_DIR)]
+        for key in ("position_scale", "attention_gain", "neighbour_logit"):
+            recipe += [f"--{key.replace('_', '-')}", str(read_defaults()["train"][key])]
         recipe += f"""
             --task wikixlm_mlm --arch wikixlm_base --criterion wikixlm_masked_lm --disable-validation --num-workers 0
             --optimizer wikixlm_adamw --lr-scheduler wikixlm_warmup --warmup-updates {min(500, args.updates // 10)}

@@ -7,7 +7,7 @@ Makes: models/mlm/model.pt. The save directory checkpoints/mlm is fairseq's own 
 
 
 rule train_mlm:
-    """fairseq-train until max_update; goes on from the last checkpoint of the same data and settings."""
+    """fairseq-train until max_update; resumes from the last checkpoint of the same data and settings."""
     input:
         binaries=rules.data.input.binaries,
         dictionary=rules.data.input.dictionary,

@@ -45,7 +45,7 @@ def log(run: SlurmRun) -> str:
 
 def resumed_at(run: SlurmRun) -> int:
     """The update that the last job of a training began with."""
-    return int(re.search(rf"going on from update (\d+) of {UPDATES}", log(run))[1])
+    return int(re.search(rf"resuming from update (\d+) of {UPDATES}", log(run))[1])
 
 
 def restarts(call: Call) -> int:
@@ -81,7 +81,7 @@ def test_a_training_longer_than_its_jobs_goes_on_by_itself(prepare):
             wait_for(lambda pid=trainer: was_asked_to_stop(pid), 140, "the job's last minute")
             send(signal.SIGCONT, [trainer])
             wait_for(lambda: call.jobs("train_mlm")[0]["JobState"] == "PENDING", 60, "the job to go back")
-            assert f"job {call.jobs()[0]['JobId']} goes back into the queue: training stopped at update" in log(run)
+            assert f"job {call.jobs()[0]['JobId']} is requeued: training stopped at update" in log(run)
             assert "by the job's time limit; checkpoint saved" in log(run)
             call.start_again_at_once()
         call.wait_for_success()

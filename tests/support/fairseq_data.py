@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from wikixlm import cli
+from wikixlm.config import parse_train_settings
+from wikixlm.config.training import TrainSettings
 from wikixlm.train.fairseq import compat
 
 SYMBOLS = 200
@@ -40,6 +43,11 @@ SETTINGS: dict[str, Any] = {
 def settings(**changes: Any) -> str:
     """The `--settings` of a tiny training, with `changes`."""
     return json.dumps({**SETTINGS, **changes})
+
+
+def train_settings(**changes: Any) -> TrainSettings:
+    """The same, parsed."""
+    return parse_train_settings(settings(**changes))
 
 
 def text(rng: np.random.Generator, lines: int) -> list[list[int]]:
@@ -89,6 +97,9 @@ def train_arguments(data: Path, folder: Path, languages: list[str], *options: st
 
 def call(stage: Any, words: list[str]) -> None:
     """Run a stage in this process, with its errors as exceptions; `words` as on the command line, its name first."""
-    parser = argparse.ArgumentParser()
-    stage.add_arguments(parser)
-    stage.main(parser.parse_args(words[1:]))
+    stage.main(parse(words))
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """The command line `wikixlm` with `words`, parsed."""
+    return cli.build_parser([words[0]]).parse_args(words)

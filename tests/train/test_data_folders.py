@@ -57,4 +57,4 @@ def test_folders_that_do_not_go_together_are_errors(folders, tmp_path):
 @pytest.mark.parametrize("text", ["", "a:", ":a", "a::b"])
 def test_an_empty_folder_name_is_an_error(text):
     with pytest.raises(argparse.ArgumentTypeError):
-        data_folders.folders(text)
+        data_folders.parse_folders(text)

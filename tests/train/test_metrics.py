@@ -7,7 +7,16 @@ import math
 import pytest
 
 from wikixlm.errors import UserError
-from wikixlm.train.metrics import METRICS, Log, Metrics, Scale, TensorBoard, Terminal, read_metrics, take_up
+from wikixlm.train.metrics import (
+    METRICS,
+    LogParser,
+    LogScale,
+    MetricsFile,
+    TensorBoard,
+    Terminal,
+    drop_rows_after,
+    read_metrics,
+)
 
 TRAIN = {"epoch": 2, "update": 1.5, "loss": "3", "ppl": "8", "wps": "1000", "ups": "2", "num_updates": "1200"}
 TRAIN |= {"lr": "0.001", "gnorm": "0.7", "wall": "9"}
@@ -17,14 +26,14 @@ VALID |= {f"valid_{name}_{code}": "0.5" for name in ("loss", "ppl", "accuracy") 
 
 
 class Rows(list):
-    row = list.append
+    write = list.append
 
 
 def rows_of(lines, loss_base=2.0, tokens_per_logged=4.0, before=0.0):
     rows = Rows()
-    log = Log(Scale(loss_base, tokens_per_logged, before), [rows])
+    log = LogParser(LogScale(loss_base, tokens_per_logged, before), [rows])
     for line in lines:
-        log.read(line)
+        log.feed(line)
     return list(rows)
 
 
@@ -55,22 +64,22 @@ def test_a_garbled_line_is_no_row_and_no_error(text):
 
 
 def test_the_terminal_gets_update_loss_perplexity_speed_and_time_left_now_and_then(capfd):
-    log = Log(Scale(2.0, 4.0), [Terminal(goal=2400)])
+    log = LogParser(LogScale(2.0, 4.0), [Terminal(goal=2400)])
     for text in (line("train_inner", TRAIN), line("train_inner", TRAIN)):
-        log.read(text)
+        log.feed(text)
     expected = f"update 1,200/2,400, loss {3 * math.log(2):.3f}, perplexity 8.0, 4,000 tokens/s, 10 min left"
     assert capfd.readouterr().err.splitlines() == [expected]
 
 
 def test_the_terminal_gets_the_last_validation_too(capfd):
-    log = Log(Scale(2.0, 4.0), [Terminal(goal=2400)])
+    log = LogParser(LogScale(2.0, 4.0), [Terminal(goal=2400)])
     for text in (line("valid", VALID), line("train_inner", TRAIN)):
-        log.read(text)
+        log.feed(text)
     assert "perplexity 8.0 (held-out 5.5), 4,000 tokens/s" in capfd.readouterr().err
 
 
 def test_the_first_update_has_no_speed_yet(capfd):
-    Log(Scale(2.0, 4.0), [Terminal(goal=2400)]).read(line("train_inner", {**TRAIN, "ups": "0", "wps": "0"}))
+    LogParser(LogScale(2.0, 4.0), [Terminal(goal=2400)]).feed(line("train_inner", {**TRAIN, "ups": "0", "wps": "0"}))
     assert capfd.readouterr().err.strip().endswith("perplexity 8.0")
 
 
@@ -80,24 +89,24 @@ def row(split, update, wall):
 
 def test_a_resumed_training_drops_the_rows_of_updates_that_it_makes_again(tmp_path):
     path = tmp_path / METRICS
-    assert take_up(path, 0) == 0
+    assert drop_rows_after(path, 0) == 0
     for number in range(1, 8):
-        Metrics(path).row(row("train", number, 10.0 * number))
-    Metrics(path).row(row("valid", 5, 51.0))
+        MetricsFile(path).write(row("train", number, 10.0 * number))
+    MetricsFile(path).write(row("valid", 5, 51.0))
     with open(path, "a") as stream:
         stream.write('{"split": "train", "upd')  # killed while it wrote
-    assert take_up(path, 5) == 51
-    Metrics(path).row(row("train", 6, 60.0))
+    assert drop_rows_after(path, 5) == 51
+    MetricsFile(path).write(row("train", 6, 60.0))
     assert [entry["update"] for entry in read_metrics(path)] == [1, 2, 3, 4, 5, 5, 6]
-    assert take_up(path, 0) == 0
+    assert drop_rows_after(path, 0) == 0
     assert list(read_metrics(path)) == []
 
 
 def test_every_line_is_json_whatever_the_loss(tmp_path):
-    log = Log(Scale(math.e, 1.0), [Metrics(tmp_path / METRICS)])
+    log = LogParser(LogScale(math.e, 1.0), [MetricsFile(tmp_path / METRICS)])
     for loss in ("nan", "inf", "1e5"):
-        log.read(line("train_inner", {**TRAIN, "loss": loss}))
-    log.read(line("valid", {**VALID, "valid_loss_en": "nan"}))
+        log.feed(line("train_inner", {**TRAIN, "loss": loss}))
+    log.feed(line("valid", {**VALID, "valid_loss_en": "nan"}))
 
     def refuse(name):
         raise AssertionError(f"{name} is no JSON")
@@ -108,10 +117,10 @@ def test_every_line_is_json_whatever_the_loss(tmp_path):
 
 
 def test_a_full_disk_ends_no_training(tmp_path, capfd):
-    metrics = Metrics(tmp_path / METRICS)
+    metrics = MetricsFile(tmp_path / METRICS)
     metrics.path.symlink_to("/dev/full")
-    metrics.row(row("train", 1, 1.0))
-    metrics.row(row("train", 2, 2.0))
+    metrics.write(row("train", 1, 1.0))
+    metrics.write(row("train", 2, 2.0))
     (warning,) = capfd.readouterr().err.splitlines()
     assert warning.startswith("warning: cannot write ")
     assert "No space left on device" in warning
@@ -134,7 +143,7 @@ def test_tensorboard_gets_every_figure(tmp_path):
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     board = TensorBoard(tmp_path, 0)
     for text in (line("train_inner", TRAIN), line("valid", VALID)):
-        Log(Scale(math.e, 4.0), [board]).read(text)
+        LogParser(LogScale(math.e, 4.0), [board]).feed(text)
     board.close()
     runs = {split: accumulators.EventAccumulator(str(tmp_path / split)).Reload() for split in ("train", "valid")}
     assert runs["train"].Scalars("loss")[0].value == pytest.approx(3)
@@ -149,7 +158,14 @@ def test_tensorboard_forgets_updates_that_are_made_again(tmp_path):
     for resumed, updates in ((0, range(1, 9)), (5, range(6, 8))):
         board = TensorBoard(tmp_path, resumed)
         for update in updates:
-            board.row({**row("train", update, 1.0), "loss": float(resumed)})
+            board.write({**row("train", update, 1.0), "loss": float(resumed)})
         board.close()
     scalars = accumulators.EventAccumulator(str(tmp_path / "train")).Reload().Scalars("loss")
     assert [(point.step, point.value) for point in scalars] == [*((n, 0) for n in range(1, 6)), (6, 5), (7, 5)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (61, "1 min"), (7300, "2 h 1 min"), (200000, "2 d 7 h")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

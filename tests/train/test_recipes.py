@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import fairseq_data as factory
+from wikixlm.config import parse_train_settings, read_defaults
 from wikixlm.errors import UserError
 from wikixlm.train import recipes
 
@@ -34,17 +35,16 @@ def test_the_tutorial_overlay_trains_as_the_tutorial_says():
     import yaml
 
     from wikixlm.config import load
-    from wikixlm.train.recipes import parse_settings, tutorial
 
     root = Path(__file__).parents[2]
     cfg = load(root / "config.yaml", yaml.safe_load((root / "config" / "tutorial.yaml").read_text()))
-    ours = tutorial(parse_settings(cfg.train.settings()), cfg.languages)
+    ours = recipes.tutorial_arguments(parse_train_settings(cfg.train.settings()), cfg.languages)
     ours += ["--dataset-impl", cfg.binarize.dataset_impl, "--max-update", str(cfg.train.max_update)]
     assert values_of(ours) == values_of(TUTORIAL.split())
 
 
 def test_warm_up_does_not_start_at_the_rate_that_ends_a_training():
-    words = recipes.tutorial(recipes.parse_settings(factory.settings(warmup_updates=10, lr=0.002)), ["en"])
+    words = recipes.tutorial_arguments(factory.train_settings(warmup_updates=10, lr=0.002), ["en"])
     assert float(words[words.index("--warmup-init-lr") + 1]) == pytest.approx(0.00002)
 
 
@@ -53,22 +53,39 @@ def test_warm_up_does_not_start_at_the_rate_that_ends_a_training():
     [
         ("{", "not valid JSON"),
         ("[]", "not a JSON object"),
-        ("{}", "max_update is missing"),
-        ('{"max_update": 1, "learning_rate": 1}', "unknown key learning_rate; known: max_update, "),
-        ('{"max_update": 0}', "max_update is 0; it must be at least 1"),
-        ('{"max_update": 1, "recipe": "bert"}', "train.recipe is 'bert'; known: "),
-        ('{"max_update": 1, "max_tokens": 100}', "not one block fits a batch"),
-        ('{"max_update": 1, "init_from": "/nowhere/model.pt"}', "/nowhere/model.pt is not a file"),
+        ('{"learning_rate": 1}', "train.learning_rate: unknown key; accepted here: recipe, arch, "),
+        ('{"gpus": 1}', "train.gpus: unknown key"),
+        ('{"max_update": 0}', "train.max_update: 0: input should be greater than or equal to 1"),
+        ('{"recipe": "bert"}', "train.recipe: 'bert': input should be 'wikixlm' or 'tutorial'"),
+        ('{"max_tokens": 100}', "train.max_tokens is 100, less than one block of train.tokens_per_sample 256"),
+        ('{"init_from": "/nowhere/model.pt"}', "train.init_from: '/nowhere/model.pt': this file does not exist"),
     ],
 )
 def test_bad_settings_are_one_line_that_names_the_key(text, words):
     with pytest.raises(UserError) as failure:
-        recipes.parse_settings(text)
+        parse_train_settings(text)
     assert words in str(failure.value)
 
 
 def test_going_further_or_saving_more_often_shapes_no_weight():
-    one = recipes.parse_settings(factory.settings(max_update=5, save_interval_updates=2))
-    two = recipes.parse_settings(factory.settings(max_update=50, save_interval_updates=7))
-    assert recipes.settings_as_dict(one) == recipes.settings_as_dict(two)
-    assert recipes.tutorial(one, ["en"]) == recipes.tutorial(two, ["en"])
+    one = factory.train_settings(max_update=5, save_interval_updates=2)
+    two = factory.train_settings(max_update=50, save_interval_updates=7)
+    assert recipes.shaping_settings(one) == recipes.shaping_settings(two)
+    assert recipes.tutorial_arguments(one, ["en"]) == recipes.tutorial_arguments(two, ["en"])
+
+
+def test_settings_left_out_have_the_defaults_of_the_configuration():
+    settings = parse_train_settings('{"seed": 7}').model_dump()
+    assert settings == {**{key: read_defaults()["train"][key] for key in settings}, "seed": 7}
+
+
+def test_every_key_of_the_recipe_wikixlm_is_an_option_of_fairseq_train(tmp_path):
+    """So that a key is added by its line in config/training.py and its default in config.yaml."""
+    from wikixlm.train.fairseq import compat
+
+    compat.apply()
+    from fairseq import options
+
+    words = recipes.wikixlm_arguments(parse_train_settings('{"compile": true, "encoder_layers": 3}'), ["en"])
+    parsed = vars(options.parse_args_and_arch(options.get_training_parser(), ["data", *words]))
+    assert (parsed["compile_layers"], parsed["encoder_layers"], parsed["position_scale"]) == (True, 3, 0.06)

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from wikixlm.model.device import Device
 from wikixlm.train import sessions
+
+CPU = Device("cpu", "no GPU found")
 
 
 def train(save_dir, begin, end):
-    with sessions.session(save_dir, ["--max-update", "9"], begin, gpus=False) as session:
+    with sessions.record_session(save_dir, ["--max-update", "9"], begin, CPU, workers=2, nodes=1) as session:
         if end is not None:
             session["to_update"] = end
 
@@ -21,14 +24,17 @@ def test_a_training_in_one_go(tmp_path):
     (session,) = found["sessions"]
     assert (session["from_update"], session["to_update"]) == (0, 9)
     assert session["command"] == ["--max-update", "9"]
+    assert (session["device"], session["device_reason"], session["gpus"]) == ("cpu", "no GPU found", 0)
+    assert (session["workers"], session["nodes"]) == (2, 1)
     assert session["hardware"]["cores"] >= 1
     assert session["hardware"]["memory_bytes"] > 1e8
 
 
 def test_what_was_killed_has_no_end_and_counts_as_resumed(tmp_path):
     train(tmp_path, 0, 4)
-    killed = [{key: value for key, value in session.items() if key != "ended"} for session in sessions.read(tmp_path)]
-    (tmp_path / sessions.NAME).write_text(json.dumps(killed[0]) + '\n{"started": "torn')
+    (killed,) = sessions.read_sessions(tmp_path)
+    del killed["ended"]
+    (tmp_path / sessions.SESSIONS).write_text(json.dumps(killed) + '\n{"started": "torn')
     train(tmp_path, 3, 9)
     found = sessions.summary(tmp_path)
     assert found["resumes"] == 1
@@ -39,13 +45,13 @@ def test_what_was_killed_has_no_end_and_counts_as_resumed(tmp_path):
 def test_a_training_from_the_start_forgets_earlier_ones(tmp_path):
     train(tmp_path, 0, 4)
     train(tmp_path, 0, 9)
-    assert len(sessions.read(tmp_path)) == 1
+    assert len(sessions.read_sessions(tmp_path)) == 1
 
 
 def test_a_failure_is_recorded_and_passed_on(tmp_path):
-    with pytest.raises(RuntimeError), sessions.session(tmp_path, [], 0, gpus=False):
+    with pytest.raises(RuntimeError), sessions.record_session(tmp_path, [], 0, CPU, workers=1, nodes=1):
         raise RuntimeError
-    (session,) = sessions.read(tmp_path)
+    (session,) = sessions.read_sessions(tmp_path)
     assert "ended" in session
     assert "to_update" not in session
 

@@ -26,38 +26,38 @@ def job(tmp_path, monkeypatch):
 
 def test_a_running_job_goes_back_into_the_queue(job, capfd):
     calls = job("RUNNING")
-    slurm.go_on_later("stopped at update 5")
+    slurm.requeue_job("stopped at update 5")
     assert calls.read_text() == "requeue 7\n"
-    assert "job 7 goes back into the queue: stopped at update 5" in capfd.readouterr().err
+    assert "job 7 is requeued: stopped at update 5" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("state", ["CANCELLED", "COMPLETING", "PREEMPTED", ""])
 def test_a_job_that_slurm_is_ending_is_left_to_it(job, state):
     calls = job(state)
-    slurm.go_on_later("stopped")
+    slurm.requeue_job("stopped")
     assert not calls.exists()
 
 
 def test_a_job_that_may_not_be_requeued_says_so(job, capfd):
     job("RUNNING", scontrol_status=1)
-    slurm.go_on_later("stopped")
+    slurm.requeue_job("stopped")
     assert "warning: the job can't be requeued" in capfd.readouterr().err
 
 
 def test_a_job_with_another_number_of_nodes_is_refused(job):
     job("1")
     with pytest.raises(UserError, match=r"train\.nodes is 2, but SLURM job 7 has 1"):
-        slurm.on_every_node(2, 4)
+        slurm.srun_once_per_node(2, 4)
 
 
 def test_the_command_starts_once_on_each_node(job):
     job("2")
-    command = slurm.on_every_node(2, 4)
+    command = slurm.srun_once_per_node(2, 4)
     assert command[0] == "srun"
     assert {"--nodes=2", "--ntasks=2", "--ntasks-per-node=1", "--cpus-per-task=4"} <= set(command)
 
 
 def test_outside_slurm_nothing_is_asked(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    slurm.go_on_later("stopped")
-    assert slurm.minutes_to_work() is None
+    slurm.requeue_job("stopped")
+    assert slurm.minutes_until_stop() is None

@@ -60,7 +60,7 @@ def test_a_stopped_training_saves_and_goes_on(data, tmp_path, number, workers, t
     nearer = training.words(data, tmp_path, *options, max_update=reached + 1, **changes)
     status, output = training.finish(nearer, tmp_path / "log")
     assert status == 0, output
-    assert f"going on from update {reached} of {reached + 1}" in output
+    assert f"resuming from update {reached} of {reached + 1}" in output
 
 
 @pytest.mark.slow

@@ -13,10 +13,10 @@ import torch
 
 from tests.support import fairseq_data as factory
 from wikixlm.errors import UserError
-from wikixlm.train import checkpoints, data_folders, sessions
+from wikixlm.train import checkpoints, data_folders, save_dir, sessions
 from wikixlm.train import command as train
 from wikixlm.train import process as training_process
-from wikixlm.train.process import lock
+from wikixlm.train.save_dir import lock, open_save_dir
 
 LANGUAGES = ["en", "bg"]
 
@@ -79,10 +79,10 @@ def test_at_its_goal_only_the_model_is_written_again(trained, data, capfd):
     assert "begin training epoch" not in capfd.readouterr().out
 
 
-def test_a_larger_goal_goes_on_from_the_last_checkpoint(trained, data, capfd):
+def test_a_larger_goal_resumes_from_the_last_checkpoint(trained, data, capfd):
     factory.call(train, factory.train_arguments(data, trained, LANGUAGES, max_update=6, save_interval_updates=3))
     output = capfd.readouterr()
-    assert "going on from update 4 of 6" in output.err
+    assert "resuming from update 4 of 6" in output.err
     assert "checkpoint_last.pt (epoch 1 @ 4 updates)" in output.out
     assert updates(trained / "checkpoints" / "checkpoint_last.pt") == 6
     assert [path.name for path in trained.iterdir() if path.is_dir()] == ["checkpoints"]
@@ -93,7 +93,7 @@ def test_a_smaller_goal_is_an_error_that_says_what_to_do(trained, data):
         factory.call(train, factory.train_arguments(data, trained, LANGUAGES, max_update=3))
 
 
-def test_changed_settings_start_afresh_and_changing_back_takes_up_the_old(trained, data, capfd):
+def test_changed_settings_start_afresh_and_changing_back_restores_the_old(trained, data, capfd):
     old = (trained / "checkpoints" / "checkpoint_last.pt").read_bytes()
     factory.call(train, factory.train_arguments(data, trained, LANGUAGES, seed=1, max_update=1))
     warning = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning: ")]
@@ -101,12 +101,12 @@ def test_changed_settings_start_afresh_and_changing_back_takes_up_the_old(traine
     assert "changed: train.seed" in warning[0]
     assert updates(trained / "checkpoints" / "checkpoint_last.pt") == 1
     factory.call(train, factory.train_arguments(data, trained, LANGUAGES))
-    assert "taking up" in capfd.readouterr().err
+    assert "restored" in capfd.readouterr().err
     assert (trained / "checkpoints" / "checkpoint_last.pt").read_bytes() == old
 
 
 def test_the_session_is_recorded(finished):
-    (session,) = sessions.read(finished / "checkpoints")
+    (session,) = sessions.read_sessions(finished / "checkpoints")
     assert (session["from_update"], session["to_update"]) == (0, 4)
     assert "--max-update" in session["command"]
 
@@ -115,27 +115,15 @@ def test_changed_data_is_noticed(trained, data, tmp_path):
     other = tmp_path / "data"
     shutil.copytree(data, other)
     factory.make_data(other, ["bg"], seed=5)
-    words = factory.train_arguments(other, trained, LANGUAGES, max_update=4)
-    args = parse(words)
-    done = train.take_up(args.save_dir, files(other), train.parse_settings(args.settings), LANGUAGES)
-    assert done == 0
+    assert open_save_dir(trained / "checkpoints", files(other), factory.train_settings(), LANGUAGES) == 0
     assert len(list(trained.glob("checkpoints.*"))) == 1
 
 
 def test_a_folder_of_unknown_origin_is_not_resumed(trained, data, capfd):
     (trained / "checkpoints" / "wikixlm_fingerprint.json").unlink()
-    args = parse(factory.train_arguments(data, trained, LANGUAGES))
-    assert train.take_up(args.save_dir, files(data), train.parse_settings(args.settings), LANGUAGES) == 0
+    assert open_save_dir(trained / "checkpoints", files(data), factory.train_settings(), LANGUAGES) == 0
     assert (trained / "checkpoints.unknown" / "checkpoint_last.pt").exists()
     assert "it has no fingerprint" in capfd.readouterr().err
-
-
-def parse(words):
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    train.add_arguments(parser)
-    return parser.parse_args(words[1:])
 
 
 def files(data: Path) -> dict[str, Path]:
@@ -156,7 +144,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_newest_readable(trained, da
     (folder / "checkpoint_1_6.pt.tmp").write_bytes(b"x")
     assert checkpoints.prepare_resume(folder) == 4
     assert last.read_bytes() == newest.read_bytes()
-    assert "warning: going on from checkpoint_1_4.pt (update 4)" in capfd.readouterr().err
+    assert "warning: resuming from checkpoint_1_4.pt (update 4)" in capfd.readouterr().err
     assert not list(folder.glob("*.tmp")) + list(folder.glob(".*.tmp"))
     assert (folder / "checkpoint_1_6.pt.damaged").exists()
 
@@ -175,7 +163,7 @@ def test_a_damaged_best_checkpoint_makes_the_model_from_the_next_best(trained, d
         best.unlink()
     else:
         best.write_bytes(best.read_bytes()[: 1000 if damage == "torn" else 0])
-    chosen = checkpoints.export(folder, trained / "model.pt", ["<s>"], LANGUAGES)
+    chosen = checkpoints.export_model(folder, trained / "model.pt", ["<s>"], LANGUAGES)
     losses = {path.name: checkpoints.load(path)["extra_state"]["val_loss"] for path in folder.glob("checkpoint_*.pt")}
     assert len(losses) == 3
     assert losses[chosen.path.name] == min(losses.values())
@@ -188,7 +176,7 @@ def test_a_damaged_best_checkpoint_makes_the_model_from_the_next_best(trained, d
 def test_without_any_readable_checkpoint_there_is_no_model(tmp_path):
     (tmp_path / "checkpoint_best.pt").write_bytes(b"")
     with pytest.raises(UserError, match="has no readable checkpoint"):
-        checkpoints.export(tmp_path, tmp_path / "model.pt", ["<s>"], LANGUAGES)
+        checkpoints.export_model(tmp_path, tmp_path / "model.pt", ["<s>"], LANGUAGES)
     assert not (tmp_path / "model.pt").exists()
 
 
@@ -238,15 +226,15 @@ def test_several_nodes_need_a_job_of_slurm(data, tmp_path, monkeypatch):
 def test_threads_of_the_trainer_give_way_unless_the_user_says_otherwise(monkeypatch):
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
-    environment = training_process.environment(threads=3, lock_handle=7, metrics={})
+    environment = training_process.environment(threads=3, lock_handle=7, variables={})
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["GOMP_SPINCOUNT"] == "1000"
     assert environment["PATH"] == os.environ["PATH"]
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    assert "GOMP_SPINCOUNT" not in training_process.environment(threads=3, lock_handle=7, metrics={})
+    assert "GOMP_SPINCOUNT" not in training_process.environment(threads=3, lock_handle=7, variables={})
     monkeypatch.delenv("OMP_WAIT_POLICY")
     monkeypatch.setenv("GOMP_SPINCOUNT", "5")
-    assert training_process.environment(threads=3, lock_handle=7, metrics={})["GOMP_SPINCOUNT"] == "5"
+    assert training_process.environment(threads=3, lock_handle=7, variables={})["GOMP_SPINCOUNT"] == "5"
 
 
 def test_long_blocks_warn_of_memory(data, tmp_path, capfd, no_waiting):
@@ -257,7 +245,7 @@ def test_long_blocks_warn_of_memory(data, tmp_path, capfd, no_waiting):
 
 @pytest.fixture
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(training_process, "SECONDS_TO_WAIT", 0.2)
+    monkeypatch.setattr(save_dir, "SECONDS_TO_WAIT", 0.2)
 
 
 def test_a_second_trainer_is_kept_out(data, tmp_path, no_waiting):

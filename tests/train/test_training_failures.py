@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(data, begun, small_disk):
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
     status, output = training.finish(arguments, log)
     assert status == 0, output
-    assert "going on from update 2 of 4" in output
+    assert "resuming from update 2 of 4" in output
     assert training.updates(small_disk) == 4
 
 

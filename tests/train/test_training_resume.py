@@ -62,12 +62,12 @@ def test_a_training_killed_again_and_again_ends_with_the_same_weights(data, whol
         process.wait(60)
         output = process.stderr.read()
         assert "Traceback" not in output
-        reached += [int(found) for found in re.findall(r"going on from update (\d+)", output)]
+        reached += [int(found) for found in re.findall(r"resuming from update (\d+)", output)]
         if (folder / "checkpoint_last.pt").exists():
             epochs.append(epoch(tmp_path))
     status, output = training.finish(words(data, tmp_path), tmp_path / "last")
     assert status == 0, output
-    reached += [int(found) for found in re.findall(r"going on from update (\d+)", output)]
+    reached += [int(found) for found in re.findall(r"resuming from update (\d+)", output)]
     print("went on from", reached, "in epochs", epochs)
     assert reached == sorted(reached), "never back behind a checkpoint"
     assert min(epochs) == 1
@@ -123,7 +123,7 @@ def test_figures_that_can_not_be_written_are_told_of_on_the_terminal(data, tmp_p
     output = process.communicate(timeout=240)[1]
     assert process.returncode == 0, output
     (warning,) = (line for line in output.splitlines() if line.startswith("warning: "))
-    assert f"{METRICS}: No space left on device; training goes on without it" in warning
+    assert f"{METRICS}: No space left on device; training continues without it" in warning
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@
 merged on top. Every problem is reported as one line that names the key.
 """
 
-from wikixlm.config.loading import ConfigError, load, merge
+from wikixlm.config.loading import ConfigError, load, merge, parse_train_settings, read_defaults
 from wikixlm.config.model import OPERATIONAL, Config
 
-__all__ = ["OPERATIONAL", "Config", "ConfigError", "load", "merge"]
+__all__ = ["OPERATIONAL", "Config", "ConfigError", "load", "merge", "parse_train_settings", "read_defaults"]

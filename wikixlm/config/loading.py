@@ -1,16 +1,24 @@
 """Reading the configuration: overlays merged on the base, and every problem as one line that names the key."""
 
 import difflib
+import json
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from wikixlm.config.fields import Section
 from wikixlm.config.model import Config
+from wikixlm.config.training import TrainSettings
 from wikixlm.errors import UserError
+
+# The defaults: config.yaml beside the Snakefile.
+DEFAULTS = Path(__file__).resolve().parents[2] / "config.yaml"
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class ConfigError(UserError):
@@ -36,18 +44,48 @@ def load(base: Path, overlay: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: unknown or misspelt keys, wrong types or values, missing files; a line for each.
     """
-    merged = merge(yaml.safe_load(base.read_text(encoding="utf-8")), overlay)
+    return _validated(Config, merge(read_defaults(base), overlay))
+
+
+def read_defaults(base: Path = DEFAULTS) -> dict[str, Any]:
+    """The content of `config.yaml`: each key with its default."""
+    return dict(yaml.safe_load(base.read_text(encoding="utf-8")))
+
+
+def parse_train_settings(text: str) -> TrainSettings:
+    """The settings of a training from a JSON object; keys that it leaves out have their defaults.
+
+    Raises:
+        UserError: not a JSON object.
+        ConfigError: unknown or misspelt keys, wrong types or values, missing files; a line for each.
+    """
     try:
-        return Config.model_validate(merged)
+        values = json.loads(text)
+    except ValueError as failure:
+        raise UserError(f"--settings is not valid JSON ({failure})") from failure
+    if not isinstance(values, dict):
+        raise UserError("--settings is not a JSON object of keys of the section train")
+    defaults = read_defaults()["train"]
+    usual = {key: value for key, value in defaults.items() if key in TrainSettings.model_fields}
+    return _validated(_SettingsAlone, {"train": {**usual, **values}}).train
+
+
+class _SettingsAlone(Section):
+    train: TrainSettings
+
+
+def _validated(model: type[Model], values: dict[str, Any]) -> Model:
+    try:
+        return model.model_validate(values)
     except ValidationError as failure:
-        raise ConfigError([_describe(dict(problem)) for problem in failure.errors()]) from None
+        raise ConfigError([_describe(dict(problem), model) for problem in failure.errors()]) from None
 
 
-def _describe(problem: dict[str, Any]) -> str:
+def _describe(problem: dict[str, Any], root: type[BaseModel]) -> str:
     """One line for one of pydantic's errors."""
     key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     if problem["type"] == "extra_forbidden":
-        return _unknown_key(problem["loc"])
+        return _unknown_key(problem["loc"], root)
     message = problem["msg"].removeprefix("Value error, ")
     if not key:
         return f"configuration: {message}"
@@ -56,21 +94,20 @@ def _describe(problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"configuration: {key} is missing"
     if problem["type"] == "model_type":
-        message = f"accepted: a mapping with the keys {', '.join(_fields_at(problem['loc']))}"
+        message = f"accepted: a mapping with the keys {', '.join(_fields_at(problem['loc'], root))}"
     if message[1:2].islower():  # the first word is none such as YAML
         message = message[0].lower() + message[1:]
     return f"configuration: {key}: {problem['input']!r}: {message}"
 
 
-def _unknown_key(loc: tuple[str | int, ...]) -> str:
-    fields = _fields_at(loc[:-1])
+def _unknown_key(loc: tuple[str | int, ...], root: type[BaseModel]) -> str:
+    fields = _fields_at(loc[:-1], root)
     close = difflib.get_close_matches(str(loc[-1]), fields, n=1)
     hint = f"did you mean {close[0]}?" if close else f"accepted here: {', '.join(fields)}"
     return f"configuration: {'.'.join(map(str, loc))}: unknown key; {hint}"
 
 
-def _fields_at(loc: tuple[str | int, ...]) -> list[str]:
-    model: type[BaseModel] = Config
+def _fields_at(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     for part in loc:
         annotation = model.model_fields[str(part)].annotation
         if isinstance(annotation, types.GenericAlias) or not isinstance(annotation, type):

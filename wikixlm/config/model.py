@@ -8,7 +8,7 @@ from wikixlm import languages, run_layout
 from wikixlm.config.data import Binarize, Bpe, Corpora, Dumps, Extract, Split, Tokenize
 from wikixlm.config.fields import Language, Section
 from wikixlm.config.finetuning import Xnli
-from wikixlm.config.training import Evaluate, Train
+from wikixlm.config.training import Evaluate, Train, TrainSettings
 
 # Keys that say only where and how to run: a change of them re-runs nothing.
 OPERATIONAL = frozenset(
@@ -18,7 +18,7 @@ OPERATIONAL = frozenset(
         "dumps.transfer_partition",
         "binarize.workers",
         "keep_intermediate",
-        *(f"train.{key}" for key in Train.OPERATIONAL),
+        *(f"train.{key}" for key in Train.model_fields.keys() - TrainSettings.model_fields.keys()),
         *(f"xnli.{key}" for key in Xnli.OPERATIONAL),
     }
 )

@@ -8,11 +8,10 @@ import typing
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from wikixlm.config import OPERATIONAL, Config
+from wikixlm.config import OPERATIONAL, Config, read_defaults
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
@@ -89,9 +88,8 @@ def _accepted(shape: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write both files."""
-    defaults = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(defaults), encoding="utf-8")
+    PAGE.write_text(page(read_defaults()), encoding="utf-8")
     SCHEMA.write_text(schema(), encoding="utf-8")
 
 

@@ -1,16 +1,19 @@
 """The sections of the configuration on the model: training and evaluation."""
 
-import typing
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wikixlm.config.dimensions import XLM_BASE
+from wikixlm.config.dimensions import XLM_BASE, Dimensions
 from wikixlm.config.fields import BlockLength, File, Fraction, Natural, Positive, Section
 
 
-class Train(Section):
-    """fairseq-train."""
+class TrainSettings(Section):
+    """The keys of the section `train` that shape the weights, how far to train, and how often to save.
+
+    `wikixlm train --settings` takes them as JSON. Where a key is an option of the recipe `wikixlm`, fairseq-train gets
+    it under the same name (wikixlm/train/recipes.py).
+    """
 
     recipe: Literal["wikixlm", "tutorial"] = Field(description="`tutorial`: fairseq's stock classes and flags")
     arch: str = Field(description="fairseq architecture")
@@ -21,12 +24,14 @@ class Train(Section):
     encoder_normalize_before: bool = Field(
         description="LayerNorm on the embeddings, as in XLM's own code; needed for the export to Hugging Face"
     )
-    max_update: Positive = Field(description="updates to train; raising it alone goes on from the last checkpoint")
+    max_update: Positive = Field(description="updates to train; raising it alone resumes from the last checkpoint")
     max_tokens: Positive = Field(description="tokens per batch and GPU")
     tokens_per_sample: BlockLength = Field(description="tokens per block of text")
     update_freq: Positive = Field(description="batches accumulated per update")
     lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate")
-    warmup_updates: Natural = Field(description="updates of linear warm-up from a hundredth of lr")
+    warmup_updates: Natural = Field(
+        description="updates of linear warm-up, the first at lr / warmup_updates; recipe `tutorial`: from lr / 100"
+    )
     dropout: Fraction = Field(description="dropout")
     attention_dropout: Fraction = Field(description="dropout on attention weights")
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -54,43 +59,37 @@ class Train(Section):
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         description="`auto`: fp32 on a CPU, bf16 or fp16 on a GPU"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(description="`auto` takes a GPU where there is one")
-    gpus: Positive = Field(description="GPUs per node")
-    nodes: Positive = Field(description="nodes of a cluster")
-    gpu_model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")] | None = Field(
-        description="the cluster's name of a kind of GPU, as `a100` in SLURM's `--gpus=a100:1`; `null`: any"
-    )
-    constraint: str | None = Field(description="features that the nodes must have, SLURM's `--constraint`")
     save_interval_updates: Positive = Field(description="updates between checkpoints")
-    keep_checkpoints: Positive = Field(description="interval checkpoints kept besides best and last")
-    tensorboard: bool = Field(description="write TensorBoard's event files beside the checkpoints (needs tensorboard)")
     init_from: File | None = Field(description="a model.pt to start from")
     seed: Natural = Field(description="seeds initialisation, dropout, masks and order")
     extra_args: list[str] = Field(description="appended last to fairseq-train's arguments, so they win")
 
-    OPERATIONAL: typing.ClassVar = frozenset(
-        {"device", "gpus", "nodes", "gpu_model", "constraint", "keep_checkpoints", "tensorboard"}
-    )
+    @property
+    def dimensions(self) -> Dimensions:
+        """The network's size; of an architecture other than xlm_base a guess, where it is not overridden."""
+        return Dimensions(
+            embed_dim=self.encoder_embed_dim or XLM_BASE.embed_dim,
+            ffn_dim=self.encoder_ffn_embed_dim or XLM_BASE.ffn_dim,
+            num_heads=self.encoder_attention_heads or XLM_BASE.num_heads,
+            num_layers=self.encoder_layers or XLM_BASE.num_layers,
+        )
 
     @model_validator(mode="after")
-    def _possible(self) -> "Train":
-        # What would end the training, said before hours of work on the data.
+    def _can_be_trained(self) -> "TrainSettings":
+        # What would end the training, reported before hours of work on the data.
         if self.max_tokens < self.tokens_per_sample:
             raise ValueError(
                 f"train.max_tokens is {self.max_tokens}, less than one block of train.tokens_per_sample "
                 f"{self.tokens_per_sample}; raise max_tokens, or lower tokens_per_sample"
             )
-        if self.recipe == "wikixlm" and self.arch not in ("xlm_base", "wikixlm_base"):
+        known = self.arch in ("xlm_base", "wikixlm_base")
+        if self.recipe == "wikixlm" and not known:
             raise ValueError(
                 f"train.arch: {self.arch!r}: the recipe wikixlm has xlm_base; give its size with train.encoder_layers, "
                 "encoder_embed_dim, encoder_ffn_embed_dim and encoder_attention_heads"
             )
-        if self.precision == "fp16" and self.device == "cpu":
-            raise ValueError("train.precision fp16 needs a GPU, but train.device is cpu; set train.precision: fp32")
-        width, heads = self.encoder_embed_dim, self.encoder_attention_heads
-        if self.arch in ("xlm_base", "wikixlm_base"):
-            width, heads = width or XLM_BASE.embed_dim, heads or XLM_BASE.num_heads
-        if width and heads and width % heads:
+        width, heads = self.dimensions.embed_dim, self.dimensions.num_heads
+        if (known or (self.encoder_embed_dim and self.encoder_attention_heads)) and width % heads:
             raise ValueError(
                 f"train.encoder_embed_dim is {width}, which train.encoder_attention_heads: {heads} does not divide; "
                 "every head gets the same share of the width"
@@ -102,13 +101,33 @@ class Train(Section):
             )
         return self
 
-    def settings(self) -> str:
-        """What shapes the trained weights, as JSON; keys that only say where and how to run stay out."""
-        return self.model_dump_json(exclude=set(self.OPERATIONAL))
-
     def fits_transformers(self) -> bool:
         """Whether a class of transformers fits the model: BERT's has a LayerNorm on its embeddings."""
         return self.encoder_normalize_before or "--encoder-normalize-before" in self.extra_args
+
+
+class Train(TrainSettings):
+    """fairseq-train."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(description="`auto` takes a GPU where there is one")
+    gpus: Positive = Field(description="GPUs per node")
+    nodes: Positive = Field(description="nodes of a cluster")
+    gpu_model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$")] | None = Field(
+        description="the cluster's name of a kind of GPU, as `a100` in SLURM's `--gpus=a100:1`; `null`: any"
+    )
+    constraint: str | None = Field(description="features that the nodes must have, SLURM's `--constraint`")
+    keep_checkpoints: Positive = Field(description="interval checkpoints kept besides best and last")
+    tensorboard: bool = Field(description="write TensorBoard's event files beside the checkpoints (needs tensorboard)")
+
+    @model_validator(mode="after")
+    def _precision_of_device(self) -> "Train":
+        if self.precision == "fp16" and self.device == "cpu":
+            raise ValueError("train.precision fp16 needs a GPU, but train.device is cpu; set train.precision: fp32")
+        return self
+
+    def settings(self) -> str:
+        """The `TrainSettings` as JSON: keys that only say where and how to run stay out."""
+        return self.model_dump_json(include=set(TrainSettings.model_fields))
 
     def gpu_resources(self) -> dict[str, int | str]:
         """Snakemake's resources for one GPU of the wanted kind; none where everything runs on the CPU."""

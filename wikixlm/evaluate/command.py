@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--export", type=Path, metavar="DIR", help="exported Hugging Face directory")
     parser.add_argument(
         "--data",
-        type=data_folders.folders,
+        type=data_folders.parse_folders,
         help="folder of the binarized data, with dict.txt (several: joined by colons); only --text does without",
     )
     parser.add_argument("--languages", nargs="+", help="languages to evaluate (default: all of the model's)")

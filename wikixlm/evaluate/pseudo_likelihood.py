@@ -17,9 +17,10 @@ import numpy.typing as npt
 from wikixlm import console
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.evaluate.models import SYMBOLS, Model
-from wikixlm.evaluate.scoring import bits_per_character, perplexity
+from wikixlm.evaluate.scoring import bits_per_character
 from wikixlm.evaluate.texts import Size
 from wikixlm.model.batches import Batch
+from wikixlm.model.perplexity import perplexity
 from wikixlm.model.stateless_random import Integers
 
 _MASK = SPECIALS.index("<mask>")

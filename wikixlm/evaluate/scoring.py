@@ -14,6 +14,7 @@ from wikixlm.evaluate.texts import Size
 from wikixlm.files import atomic_text
 from wikixlm.model.batches import held_out_batch
 from wikixlm.model.blocks import Blocks
+from wikixlm.model.perplexity import perplexity
 
 # The first seven are what others read; columns are only ever added behind them.
 COLUMNS = {
@@ -25,8 +26,6 @@ COLUMNS = {
     "bits_per_character": ".6f",
 }
 PSEUDO_COLUMNS = {"pseudo_lines": ".0f", "pseudo_perplexity": ".4f", "pseudo_bits_per_character": ".6f"}
-# Beyond this loss e to it is no longer a number of use.
-_LARGEST_LOSS = 700.0
 
 
 @dataclass(frozen=True)
@@ -84,11 +83,6 @@ def score(
         "unigram": math.nan if baseline is None else perplexity(unigram_loss / tokens),
         "bits_per_character": bits_per_character(loss / tokens, size),
     }
-
-
-def perplexity(loss: float) -> float:
-    """E to the loss in nats."""
-    return math.exp(min(loss, _LARGEST_LOSS))
 
 
 def bits_per_character(loss: float, size: Size) -> float:

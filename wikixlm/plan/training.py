@@ -40,15 +40,9 @@ class Model:
 
 
 def model(cfg: Config) -> Model:
-    """The model of a configuration; what it leaves to the architecture is xlm_base's."""
-    width, inner, _, layers = XLM_BASE
-    train = cfg.train
-    return Model(
-        train.encoder_embed_dim or width,
-        train.encoder_ffn_embed_dim or inner,
-        train.encoder_layers or layers,
-        cfg.bpe.codes + ALPHABET,
-    )
+    """The model of a configuration."""
+    size = cfg.train.dimensions
+    return Model(size.embed_dim, size.ffn_dim, size.num_layers, cfg.bpe.codes + ALPHABET)
 
 
 def checkpoint_bytes(cfg: Config, device: str) -> int:

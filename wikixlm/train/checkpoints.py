@@ -1,4 +1,4 @@
-"""fairseq's save directory: which checkpoint to go on from, and the finished model that comes out of it.
+"""fairseq's checkpoints: the one to resume from, and the finished model made of the best.
 
 All loading keeps torch's protection on (weights only): a checkpoint can't run code.
 """
@@ -23,14 +23,14 @@ State = dict[str, Any]
 
 
 class Checkpoint(NamedTuple):
-    """A readable checkpoint, and the number of updates behind it."""
+    """A readable checkpoint, and the updates that it was made after."""
 
     path: Path
     updates: int
 
 
 def load(path: Path) -> State:
-    """A checkpoint's content, its tensors mapped from the file and not yet read.
+    """A checkpoint's content; its tensors are mapped from the file, and read when they are used.
 
     Raises:
         UserError: no such file, cut short or garbled, no fairseq checkpoint, or one that would run code.
@@ -39,7 +39,7 @@ def load(path: Path) -> State:
     import torch
 
     if not path.is_file():
-        raise UserError(f"{path} is not there")
+        raise UserError(f"{path} does not exist")
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is damaged or no checkpoint of torch ({path.stat().st_size} bytes)")
     try:
@@ -55,14 +55,14 @@ def load(path: Path) -> State:
 
 
 def updates(state: State) -> int:
-    """How many updates a checkpoint has behind it."""
+    """The updates that a checkpoint was made after."""
     return int(state["optimizer_history"][-1]["num_updates"])
 
 
 def prepare_resume(save_dir: Path) -> int:
-    """Make `checkpoint_last.pt` the newest readable checkpoint, so that fairseq goes on from it.
+    """Make `checkpoint_last.pt` the newest readable checkpoint, so that fairseq resumes from it.
 
-    fairseq knows no other: were the last one missing or torn (a kill between saving and copying, a broken disk), it
+    fairseq looks at no other: were the last one missing or torn (a kill between saving and copying, a broken disk), it
     would start from nothing, or fail. What it was writing when it was killed is removed.
 
     Returns:
@@ -76,7 +76,7 @@ def prepare_resume(save_dir: Path) -> int:
         return 0
     if newest is not last:
         state = load(newest.path)
-        console.warn(f"going on from {newest.path.name} (update {newest.updates}), newer than a readable {LAST}")
+        console.warn(f"resuming from {newest.path.name} (update {newest.updates}), newer than a readable {LAST}")
         if state["extra_state"].get("val_loss") == state["extra_state"].get("best"):
             _copy(newest.path, save_dir / BEST)
         _copy(newest.path, save_dir / LAST)
@@ -118,7 +118,7 @@ def _intervals(save_dir: Path) -> Iterator[Path]:
 
 
 def _readable(path: Path) -> Checkpoint | None:
-    """The checkpoint if it can be read; a damaged one is set aside, with a warning."""
+    """The checkpoint if it can be read; a damaged one is renamed, with a warning."""
     if not path.exists():
         return None
     try:
@@ -135,14 +135,14 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
-def export(save_dir: Path, output: Path, symbols: list[str], languages: list[str]) -> Checkpoint:
+def export_model(save_dir: Path, output: Path, symbols: list[str], languages: list[str]) -> Checkpoint:
     """Write the finished model: the checkpoint with the best validation loss, without the optimizer's state.
 
     It stays a fairseq checkpoint (`["model"]` is the state dict) that fairseq's own functions load. Its `task_state`
-    tells what the rows of its embeddings stand for: `symbols` and `languages`.
+    names the rows of its embeddings: `symbols` and `languages`.
 
     Raises:
-        UserError: no readable checkpoint, or no place to write.
+        UserError: there is no readable checkpoint, or the model can't be written.
     """
     import torch
 

@@ -11,15 +11,15 @@ from wikixlm.binarize import dictionary
 from wikixlm.errors import UserError
 
 
-def folders(text: str) -> list[Path]:
-    """The folders in `text`, joined by colons: what `--data` is given."""
+def parse_folders(text: str) -> list[Path]:
+    """The folders in `text`, joined by colons: the argument of `--data`."""
     if not all(parts := text.split(":")):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a folder, or several joined by colons")
     return [Path(part) for part in parts]
 
 
 def joined(data: list[Path]) -> str:
-    """The folders as fairseq-train takes them."""
+    """The folders in fairseq-train's notation."""
     return ":".join(map(str, data))
 
 
@@ -29,7 +29,7 @@ def files(data: list[Path], languages: list[str], everywhere: bool = False) -> d
     Args:
         data: the folders.
         languages: the languages to train on.
-        everywhere: every folder must have all languages, as fairseq's stock task wants it.
+        everywhere: every folder must have all languages, as fairseq's stock task requires.
 
     Raises:
         UserError: a file is missing or empty, or the folders have different dictionaries.

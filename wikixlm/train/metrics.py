@@ -1,4 +1,4 @@
-"""Watching a training: what fairseq logs as JSON becomes a line on the terminal now and then, and rows in files.
+"""The figures of a training: fairseq's JSON log lines become rows in files, and now and then a line on the terminal.
 
 `metrics.jsonl`, in the save directory, has a JSON object a line:
 
@@ -22,6 +22,8 @@ from typing import Any, NamedTuple, Protocol
 from wikixlm import console, formatting
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
+from wikixlm.formatting import duration
+from wikixlm.model.perplexity import perplexity
 
 SECONDS_BETWEEN_LINES = 30
 METRICS = "metrics.jsonl"
@@ -32,15 +34,15 @@ _FIGURES = {"loss": "loss", "ppl": "perplexity", "accuracy": "accuracy"}
 Row = dict[str, Any]
 
 
-class Reader(Protocol):
-    """Something that takes in the rows of a training as they come."""
+class Sink(Protocol):
+    """What the rows of a training go to."""
 
-    def row(self, row: Row) -> None:
+    def write(self, row: Row) -> None:
         """One row, as described above."""
 
 
-class Scale(NamedTuple):
-    """How fairseq's figures become those of rows.
+class LogScale(NamedTuple):
+    """From fairseq's figures to those of rows.
 
     Attributes:
         loss_base: the base of the logged losses' logarithm.
@@ -53,36 +55,36 @@ class Scale(NamedTuple):
     seconds_before: float = 0.0
 
 
-class Log:
+class LogParser:
     """Turns fairseq's log, line by line, into rows.
 
     Args:
-        scale: how to read its figures.
-        readers: get the rows.
+        scale: of its figures.
+        sinks: get the rows.
     """
 
-    def __init__(self, scale: Scale, readers: Sequence[Reader]) -> None:
+    def __init__(self, scale: LogScale, sinks: Sequence[Sink]) -> None:
         self.scale = scale
-        self.readers = readers
+        self.sinks = sinks
         self._begin = time.monotonic() - scale.seconds_before
 
-    def read(self, line: str) -> None:
-        """Take in one line of fairseq's output."""
+    def feed(self, line: str) -> None:
+        """Parse one line of fairseq's output."""
         kind = next((kind for kind in (_TRAIN, _VALID) if kind in line), None)
         if kind is None:
             return
-        # A line may be cut short, or another one's: a log is no reason to end a training.
+        # A line may be cut short, or another one's: neither ends the training.
         with contextlib.suppress(ValueError, KeyError, OverflowError, TypeError):
             figures = json.loads(line[line.index(kind) + len(kind) - 1 :])
             row = self._train_row(figures) if kind is _TRAIN else self._valid_row(figures)
             row["wall"] = round(time.monotonic() - self._begin, 1)
-            for reader in self.readers:
-                reader.row(row)
+            for sink in self.sinks:
+                sink.write(row)
 
     def _train_row(self, figures: Row) -> Row:
         loss = float(figures["loss"]) * math.log(self.scale.loss_base)
         row = {"split": "train", "update": int(figures["num_updates"]), "epoch": int(figures["epoch"])}
-        row |= {"loss": loss, "perplexity": _perplexity(loss), "lr": float(figures["lr"])}
+        row |= {"loss": loss, "perplexity": perplexity(loss), "lr": float(figures["lr"])}
         row |= {"updates_per_second": float(figures["ups"])}
         row["tokens_per_second"] = round(float(figures["wps"]) * self.scale.tokens_per_logged, 1)
         if "gnorm" in figures:
@@ -100,12 +102,12 @@ class Log:
             value = float(text) * math.log(self.scale.loss_base) if figure == "loss" else float(text)
             place = languages.setdefault(language, {}) if language else row
             place[_FIGURES[figure]] = value
-        row.setdefault("perplexity", _perplexity(row["loss"]))
+        row.setdefault("perplexity", perplexity(row["loss"]))
         return {**row, "languages": languages} if languages else row
 
 
 class Terminal:
-    """Says now and then how far the training is.
+    """Reports now and then how far the training is.
 
     Args:
         goal: max_update.
@@ -117,8 +119,8 @@ class Terminal:
         self._valid: Row | None = None
         self._first: tuple[float, int] | None = None
 
-    def row(self, row: Row) -> None:
-        """Say it, unless a line was said just before."""
+    def write(self, row: Row) -> None:
+        """Write a line, unless one was written just before."""
         if row["split"] == "valid":
             self._valid = row
             return
@@ -133,7 +135,7 @@ class Terminal:
         parts.append(f"perplexity {row['perplexity']:,.1f}")
         if self._valid is not None:
             parts[-1] += f" (held-out {self._valid['perplexity']:,.1f})"
-        if row["updates_per_second"] > 0:  # not known at the first update
+        if row["updates_per_second"] > 0:  # unknown at the first update
             parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
             parts.append(f"{formatting.duration((self.goal - row['update']) / self._rate(row))} left")
         return ", ".join(parts)
@@ -145,32 +147,30 @@ class Terminal:
         return float((row["update"] - self._first[1]) / (time.monotonic() - self._first[0]))
 
 
-class Metrics:
+class MetricsFile:
     """Appends rows to `metrics.jsonl`.
 
     Args:
-        path: the file; it is made where it is missing.
+        path: the file; created where it is missing.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._failed = False
 
-    def row(self, row: Row) -> None:
-        """Append it; a full disk is said once, and does not end the training."""
+    def write(self, row: Row) -> None:
+        """Append it; a full disk is reported once, and does not end the training."""
         try:
             with open(self.path, "a", encoding="utf-8") as stream:
                 stream.write(f"{json.dumps(_finite(row))}\n")
         except OSError as failure:
             if not self._failed:
-                console.warn(f"cannot write {self.path}: {failure.strerror}; training goes on without it")
+                console.warn(f"cannot write {self.path}: {failure.strerror}; training continues without it")
             self._failed = True
 
 
-def take_up(path: Path, resumed: int) -> float:
-    """Make a metrics file ready for a training that goes on from update `resumed`, 0 for one that begins.
-
-    What a killed training had written stays, but for rows of later updates, which are made again.
+def drop_rows_after(path: Path, resumed: int) -> float:
+    """Remove the rows of updates that a training resumed at update `resumed` (0: a new one) makes again.
 
     Returns:
         seconds of training before, by the rows that stay.
@@ -181,10 +181,6 @@ def take_up(path: Path, resumed: int) -> float:
     return max((float(row["wall"]) for row in rows), default=0.0)
 
 
-def _perplexity(loss: float) -> float:
-    return math.exp(min(loss, 700.0))
-
-
 def _finite(value: Any) -> Any:
     """A row, or a part of one, with null for what JSON has no number for."""
     if isinstance(value, dict):
@@ -193,7 +189,7 @@ def _finite(value: Any) -> Any:
 
 
 def read_metrics(path: Path) -> Iterator[Row]:
-    """The rows of a metrics file; none if there is no file. A line that was being written when it ended is left out."""
+    """The rows of a metrics file; none if there is no file. A line cut short by a kill is skipped."""
     if not path.exists():
         return
     with open(path, encoding="utf-8", errors="replace") as stream:
@@ -208,8 +204,8 @@ class TensorBoard:
     """Writes rows as TensorBoard's scalars, one run for training and one for validation.
 
     Args:
-        folder: where the runs lie.
-        resumed: as for `take_up`.
+        folder: of the two runs.
+        resumed: as for `drop_rows_after`.
 
     Raises:
         UserError: the package is not installed.
@@ -227,7 +223,7 @@ class TensorBoard:
         purge = resumed + 1 if resumed else None
         self._writers = {split: SummaryWriter(folder / split, purge_step=purge) for split in _SPLITS}
 
-    def row(self, row: Row) -> None:
+    def write(self, row: Row) -> None:
         """Write its figures under their names, a language's as `loss/en`."""
         writer = self._writers[row["split"]]
         figures = {key: value for key, value in row.items() if isinstance(value, float)}

@@ -1,16 +1,12 @@
-"""fairseq-train as a child process: started once per save directory, watched, and ended with its parent."""
+"""fairseq-train as a child process: launched on every worker, its log read, and ended with its parent."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import deque
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from wikixlm import console, processes
@@ -18,21 +14,19 @@ from wikixlm.errors import UserError
 from wikixlm.train import slurm
 from wikixlm.train.fairseq.interruption import STOPPED
 from wikixlm.train.fairseq.run import LOCK_HANDLE
-from wikixlm.train.metrics import Log
+from wikixlm.train.metrics import LogParser
 from wikixlm.train.stop_request import StopRequest
 
 SECONDS_TO_END = 30
-# The data loader of a killed training looks only every few seconds whether its trainer is still there.
-SECONDS_TO_WAIT = 15
 _LINES_KEPT = 200
 
-# What ends a training, as fairseq or torch says it, and what the user can change.
+# What ends a training, in the words of fairseq or torch, and what the user can change.
 _CAUSES = {
     "CUDA out of memory": "the GPU's memory is too small: lower train.max_tokens (and raise train.update_freq)",
     "gradients are Nan/Inf": "the loss became infinite: lower train.lr or raise train.warmup_updates",
     "Minimum loss scale reached": "the loss overflows fp16: lower train.lr, or set train.precision to bf16 or fp32",
-    "No space left on device": "the disk is full; make room and run again: it goes on from the last checkpoint",
-    "Disk quota exceeded": "your disk quota is used up; make room and run again: it goes on from the last checkpoint",
+    "No space left on device": "the disk is full; make room and run again: it resumes from the last checkpoint",
+    "Disk quota exceeded": "your disk quota is used up; make room and run again: it resumes from the last checkpoint",
     "File too large": "a checkpoint can't be written: files may not be that large here (ulimit -f)",
     "PytorchStreamWriter failed": "a checkpoint can't be written (is the disk full?); make room and run again",
     "current learning rate": "the learning rate fell to --stop-min-lr; train.extra_args [--stop-min-lr, '-1'] lifts it",
@@ -41,52 +35,11 @@ _CAUSES = {
 }
 
 
-@contextlib.contextmanager
-def lock(save_dir: Path) -> Iterator[int]:
-    """Hold `save_dir` for one training; gives the descriptor that holds it, for the child to hold too.
-
-    The lock is the kernel's and ends with the last process that holds it, so it never outlives a crash. It lies beside
-    the directory, which may be renamed.
-
-    Raises:
-        UserError: another process holds it.
-    """
-    path = save_dir.with_name(f".{save_dir.name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    if not _acquire(handle):
-        holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
-        os.close(handle)
-        raise UserError(
-            f"{save_dir} is in use by {holder}; two trainings can't share it; "
-            "wait for it, or run in another --directory"
-        )
-    os.ftruncate(handle, 0)
-    os.write(handle, f"process {os.getpid()} on {os.uname().nodename}".encode())
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _acquire(handle: int) -> bool:
-    """Lock an open file, waiting a little for one that is about to let go of it."""
-    end = time.monotonic() + SECONDS_TO_WAIT
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.1)
-
-
 def launcher(workers: int, nodes: int, threads: int) -> list[str]:
     """The beginning of a command line that runs one of fairseq's commands, in as many processes as there are workers.
 
     For more than one that is torchrun, which on several nodes runs once on each. The workers meet at this machine, the
-    first of the job's nodes; each node learns from SLURM which it is (train.fairseq.run).
+    first of the job's nodes; each node gets its number from SLURM (train.fairseq.run).
 
     Args:
         workers: processes on each machine, one a GPU.
@@ -99,7 +52,7 @@ def launcher(workers: int, nodes: int, threads: int) -> list[str]:
     python = [sys.executable, "-m", "wikixlm.train.fairseq.run"]
     if nodes > 1:
         meeting = ["--nnodes", str(nodes), "--master-addr", socket.gethostname(), "--master-port", str(free_port())]
-        return [*slurm.on_every_node(nodes, threads), *python, *torchrun(workers, meeting)]
+        return [*slurm.srun_once_per_node(nodes, threads), *python, *torchrun(workers, meeting)]
     return [*python, *torchrun(workers, ["--standalone"])] if workers > 1 else python
 
 
@@ -121,27 +74,27 @@ class Outcome(NamedTuple):
     reason: str | None
 
 
-def environment(threads: int, lock_handle: int, metrics: dict[str, str]) -> dict[str, str]:
-    """What fairseq-train finds in its environment; the arguments are those of `run`."""
+def environment(threads: int, lock_handle: int, variables: dict[str, str]) -> dict[str, str]:
+    """The environment of fairseq-train; the arguments are those of `run`."""
     inherited = processes.environment()
     if "OMP_WAIT_POLICY" not in inherited:
-        # A thread that waits for the others gives its core away soon: by default it spins for long, and beside another
-        # busy process it does so on the core that the others need.
+        # A thread that waits for the others yields its core soon: by default it spins for long, and beside another busy
+        # process it does so on the core that the others need.
         inherited.setdefault("GOMP_SPINCOUNT", "1000")
     threading = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    return {**inherited, **threading, **metrics, LOCK_HANDLE: str(lock_handle)}
+    return {**inherited, **threading, **variables, LOCK_HANDLE: str(lock_handle)}
 
 
 def run(
-    command: list[str], threads: int, lock_handle: int, metrics: dict[str, str], log: Log, stop: StopRequest
+    command: list[str], threads: int, lock_handle: int, variables: dict[str, str], log: LogParser, stop: StopRequest
 ) -> Outcome:
     """Run fairseq-train to its end; its output goes to this process's, which is the log.
 
     Args:
         command: its command line, with what `launcher` gave.
         threads: CPU threads of each worker; results on a CPU depend on it in their last digits.
-        lock_handle: what `lock` gave.
-        metrics: what `record.environment` gave.
+        lock_handle: what `save_dir.lock` gave.
+        variables: for its environment.
         log: is fed each line of output.
         stop: what may ask it to end early.
 
@@ -150,7 +103,7 @@ def run(
     """
     process = stop.start(
         command,
-        env=environment(threads, lock_handle, metrics),
+        env=environment(threads, lock_handle, variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -172,7 +125,7 @@ def run(
     return Outcome(False, next((why for line in reversed(kept) for sign, why in _CAUSES.items() if sign in line), None))
 
 
-def _follow(process: "subprocess.Popen[str]", log: Log) -> "deque[str]":
+def _follow(process: "subprocess.Popen[str]", log: LogParser) -> "deque[str]":
     """Copy the child's output to this process's, which is the log; give the last lines.
 
     A disk that is too full for the log is no reason to end a training.
@@ -185,7 +138,7 @@ def _follow(process: "subprocess.Popen[str]", log: Log) -> "deque[str]":
         kept.append(line.strip())
         if line.startswith(console.WARNING):
             console.relay(line.strip())
-        log.read(line)
+        log.feed(line)
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     process.wait()
@@ -212,7 +165,7 @@ def _cause(lines: "deque[str]", status: int) -> str:
     if status < 0:
         number = signal.Signals(-status).name
         memory = "; was the machine out of memory?" if -status == signal.SIGKILL else ""
-        return f"fairseq-train was ended by {number}{memory} Run again: it goes on from the last checkpoint"
+        return f"fairseq-train was ended by {number}{memory} Run again: it resumes from the last checkpoint"
     error = next((line for line in reversed(lines) if _is_exception(line)), "")
     return f"fairseq-train ended with status {status}" + (f": {error}" if error else "") + "; the log has the details"
 

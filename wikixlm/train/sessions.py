@@ -1,7 +1,11 @@
-"""When a training ran: `wikixlm_sessions.jsonl` in the save directory, an object a line for each call that trained.
+"""When and where a training ran: `wikixlm_sessions.jsonl` in the save directory, a JSON object for each call.
 
-`started` and `ended` (UTC), `host`, `hardware`, fairseq-train's `command`, `from_update` and `to_update`. A call that
-was killed has no `ended`. The next one goes on from the last checkpoint, and makes the updates after it again.
+- `started`, `ended`: UTC, ISO 8601; a call that was killed has no `ended`.
+- `host`, `hardware`: the machine (see `hardware`).
+- `device`: `cpu` or `cuda`; `device_reason`: the GPU's name, or why the CPU is used; `gpus`: GPUs per node, 0 on a CPU;
+  `workers`: processes per node; `nodes`.
+- `command`: fairseq-train's arguments.
+- `from_update`, `to_update`: a call resumes from the last checkpoint, and makes the updates after it again.
 """
 
 import contextlib
@@ -16,23 +20,31 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm.files import atomic_text
+from wikixlm.model.device import Device
 
-NAME = "wikixlm_sessions.jsonl"
+SESSIONS = "wikixlm_sessions.jsonl"
 
 Session = dict[str, Any]
 
 
 @contextlib.contextmanager
-def session(save_dir: Path, command: list[str], from_update: int, gpus: bool) -> Iterator[Session]:
+def record_session(
+    save_dir: Path, command: list[str], from_update: int, device: Device, workers: int, nodes: int
+) -> Iterator[Session]:
     """Record a call that trains: at its beginning, and again at its end, with what the caller put into it by then.
 
-    A file that can't be written is no reason to end a training.
+    A file that can't be written does not end the training.
     """
-    earlier = read(save_dir) if from_update else []
+    earlier = read_sessions(save_dir) if from_update else []
     this: Session = {
         "started": now(),
         "host": platform.node(),
-        "hardware": hardware(gpus),
+        "hardware": hardware(gpus=device.kind == "cuda"),
+        "device": device.kind,
+        "device_reason": device.reason,
+        "gpus": workers if device.kind == "cuda" else 0,
+        "workers": workers,
+        "nodes": nodes,
         "command": command,
         "from_update": from_update,
     }
@@ -44,9 +56,9 @@ def session(save_dir: Path, command: list[str], from_update: int, gpus: bool) ->
         _write(save_dir, [*earlier, this])
 
 
-def read(save_dir: Path) -> list[Session]:
+def read_sessions(save_dir: Path) -> list[Session]:
     """The sessions of a save directory, the oldest first; none where there is no record."""
-    path = save_dir / NAME
+    path = save_dir / SESSIONS
     if not path.is_file():
         return []
     found = []
@@ -58,7 +70,7 @@ def read(save_dir: Path) -> list[Session]:
 
 def summary(save_dir: Path) -> dict[str, Any]:
     """For the model's manifest: start of the first session, end of the last, the number of resumes, and all of them."""
-    found = read(save_dir)
+    found = read_sessions(save_dir)
     if not found:
         return {}
     ended = found[-1].get("ended")
@@ -66,7 +78,7 @@ def summary(save_dir: Path) -> dict[str, Any]:
 
 
 def hardware(gpus: bool) -> dict[str, Any]:
-    """What this machine computes with; GPUs, driver and CUDA only where asked for, as that loads torch."""
+    """CPU, cores and memory of this machine; GPUs, driver and CUDA only where asked for, as that loads torch."""
     found: dict[str, Any] = {"cpu": _cpu(), "cores": os.cpu_count(), "memory_bytes": _memory()}
     if gpus:
         import torch
@@ -84,10 +96,10 @@ def now() -> str:
 
 def _write(save_dir: Path, sessions: list[Session]) -> None:
     try:
-        with atomic_text(save_dir / NAME) as stream:
+        with atomic_text(save_dir / SESSIONS) as stream:
             stream.writelines(f"{json.dumps(each, ensure_ascii=False)}\n" for each in sessions)
     except Exception as failure:
-        logging.warning("%s: %s", save_dir / NAME, failure)
+        logging.warning("%s: %s", save_dir / SESSIONS, failure)
 
 
 def _cpu() -> str:

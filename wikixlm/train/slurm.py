@@ -1,10 +1,10 @@
-"""What a training asks of SLURM about its own job: to start on every node, when it ends, to be started again.
+"""The SLURM job of a training: its time limit, its requeue, and a process on each of its nodes.
 
 A pretraining takes weeks and a job gets a day, so a training is a chain: shortly before its job's time limit it saves,
-and puts the job back into the queue under the same number. To Snakemake that is one job that waits and runs, so no
-retry is spent; and should Snakemake itself have been killed, the chain goes on all the same.
+and requeues the job under the same number. To Snakemake that is one job that waits and runs, so no retry is spent; and
+should Snakemake itself have been killed, the chain continues all the same.
 
-(`sbatch --signal` is no way there: `B:USR1` kills the shell that SLURM's plugin wraps the command in, and without `B:`
+(`sbatch --signal` does not help: `B:USR1` kills the shell that SLURM's plugin wraps the command in, and without `B:`
 it kills the Snakemake inside the job. The clock needs neither.)
 """
 
@@ -28,26 +28,26 @@ def job_id() -> str | None:
     return os.environ.get("SLURM_JOB_ID")
 
 
-def minutes_to_work() -> float | None:
+def minutes_until_stop() -> float | None:
     """Minutes until this job should save and stop; None outside SLURM, without a limit or without an answer.
 
-    Asked of squeue and not taken from SLURM_JOB_END_TIME, which SLURM before 23.02 does not set.
+    From squeue and not from SLURM_JOB_END_TIME, which SLURM before 23.02 does not set.
     """
     job = job_id()
     if job is None:
         return None
     try:
-        end = datetime.fromisoformat(_ask("squeue", "--noheader", "--jobs", job, "--format", "%e"))
+        end = datetime.fromisoformat(_query("squeue", "--noheader", "--jobs", job, "--format", "%e"))
     except (UserError, ValueError):
         return None
     left = end.timestamp() - time.time()
     return max(0.0, left / 60 - min(MINUTES_BEFORE_LIMIT, PART_OF_LIMIT * left / 60))
 
 
-def on_every_node(nodes: int, threads: int) -> list[str]:
+def srun_once_per_node(nodes: int, threads: int) -> list[str]:
     """The beginning of a command line that starts the rest of it once on each of this job's nodes.
 
-    The commands end together, and stay alive when SIGUSR1 reaches them before they listen to it.
+    The commands end together, and survive a SIGUSR1 that reaches them before they handle it.
 
     Raises:
         UserError: this is no SLURM job, or one with another number of nodes.
@@ -55,7 +55,7 @@ def on_every_node(nodes: int, threads: int) -> list[str]:
     job = job_id()
     if job is None:
         raise UserError(f"train.nodes is {nodes}; several nodes need a SLURM job: use profiles/slurm, or set it to 1")
-    given = _ask("squeue", "--noheader", "--jobs", job, "--format", "%D")
+    given = _query("squeue", "--noheader", "--jobs", job, "--format", "%D")
     if given != str(nodes):
         raise UserError(f"train.nodes is {nodes}, but SLURM job {job} has {given}: ask for as many (sbatch --nodes)")
     step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", f"--cpus-per-task={threads}"]
@@ -63,34 +63,34 @@ def on_every_node(nodes: int, threads: int) -> list[str]:
     return [*step, "sh", "-c", "trap '' USR1; exec \"$@\"", "sh"]
 
 
-def go_on_later(message: str) -> None:
-    """In a SLURM job: put it back into the queue, and wait until SLURM ends this run of it.
+def requeue_job(message: str) -> None:
+    """In a SLURM job: requeue it, and wait until SLURM ends this run of it.
 
-    Returns where there is no job; where it is ending already, because SLURM cancels it or puts it back itself (one that
-    is preempted with a time of grace still counts as running, and just ending would be its end); and, with a warning,
-    where SLURM refuses (a job that was submitted with --no-requeue).
+    Returns outside a job; where the job is ending already, because SLURM cancels or requeues it (one that is preempted
+    with a grace period still counts as running, and must be requeued here); and, with a warning, where SLURM refuses (a
+    job that was submitted with --no-requeue).
     """
     job = job_id()
     if job is None or _state(job) != "RUNNING":
         return
-    console.say(f"job {job} goes back into the queue: {message}")
+    console.say(f"job {job} is requeued: {message}")
     try:
-        _ask("scontrol", "requeue", job)
+        _query("scontrol", "requeue", job)
     except UserError as failure:
-        console.warn(f"the job can't be requeued ({failure}), so going on spends one of Snakemake's retries")
+        console.warn(f"the job can't be requeued ({failure}), so resuming it spends one of Snakemake's retries")
         return
     time.sleep(SECONDS_TO_BE_ENDED)
 
 
 def _state(job: str) -> str:
-    """What squeue calls the job's state; empty without an answer."""
+    """The job's state in squeue's words; empty without an answer."""
     try:
-        return _ask("squeue", "--noheader", "--jobs", job, "--format", "%T")
+        return _query("squeue", "--noheader", "--jobs", job, "--format", "%T")
     except UserError:
         return ""
 
 
-def _ask(*command: str) -> str:
+def _query(*command: str) -> str:
     """Standard output of one of SLURM's commands.
 
     Raises:

@@ -21,26 +21,26 @@ SECONDS_BETWEEN_REQUESTS = 2
 class Stopped(UserError):
     """A training was asked to end before its goal, and did, with a checkpoint to go on from."""
 
-    # "Temporary failure: try again" of sysexits.h; a job chain tells it from a failure by this.
+    # "Temporary failure: try again" of sysexits.h; for a chain of jobs it is no failure.
     status = os.EX_TEMPFAIL
 
 
 class StopRequest:
-    """Listens, as a context, to the signals and the clock.
+    """A context that handles the signals and the clock.
 
     Attributes:
-        reason: who asked, for the user; None as long as nobody has.
+        reason: what asked for the stop, for the user; None until then.
 
     Args:
-        minutes: to ask after, from now on; None for no limit.
-        clock: whose clock that is, for the user.
+        minutes: the time limit from now on; None for none.
+        clock: the name of that limit, for the user.
     """
 
     def __init__(self, minutes: float | None = None, clock: str = "") -> None:
         self.reason: str | None = None
         self._minutes = minutes
         self._clock = clock or f"--stop-after-minutes {minutes}"
-        self._asked = threading.Event()
+        self._requested = threading.Event()
         self._timer: threading.Timer | None = None
         self._before: dict[signal.Signals, Any] = {}
 
@@ -48,7 +48,7 @@ class StopRequest:
         for number in SIGNALS:
             self._before[number] = signal.signal(number, self._on_signal)
         if self._minutes is not None:
-            self._timer = threading.Timer(self._minutes * 60, self._ask, [self._clock])
+            self._timer = threading.Timer(self._minutes * 60, self._request, [self._clock])
             self._timer.daemon = True
             self._timer.start()
         return self
@@ -62,12 +62,12 @@ class StopRequest:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.reason is not None:
             raise SystemExit(128 + number)
-        self._ask(signal.Signals(number).name)
+        self._request(signal.Signals(number).name)
 
-    def _ask(self, reason: str) -> None:
+    def _request(self, reason: str) -> None:
         if self.reason is None:
             self.reason = reason
-            self._asked.set()
+            self._requested.set()
 
     def start(self, command: list[str], **options: Any) -> "subprocess.Popen[str]":
         """Start the trainer, in a process group of its own, to which the request is passed on."""
@@ -82,7 +82,7 @@ class StopRequest:
 
     def _pass_on(self, process: "subprocess.Popen[str]") -> None:
         """Send SIGUSR1 to the whole group once asked; again and again, for a worker may only be about to start."""
-        self._asked.wait()
+        self._requested.wait()
         while process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGUSR1)

@@ -4,7 +4,6 @@ In fairseq's log `loss` is in nats per masked token and `ppl` is e to it (fairse
 figures are those of evaluation/mlm_perplexity.tsv.
 """
 
-import math
 from typing import Any
 
 from fairseq import metrics
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from wikixlm.model.batches import Batch
 from wikixlm.model.network import summed_cross_entropy
+from wikixlm.model.perplexity import perplexity
 
 
 @register_criterion("wikixlm_masked_lm", dataclass=FairseqDataclass)
@@ -45,7 +45,7 @@ class MaskedTokensLoss(FairseqCriterion):
         loss = sum(log["loss"] for log in logging_outputs)
         size = sum(log["sample_size"] for log in logging_outputs)
         metrics.log_scalar("loss", loss / size, size, round=3)
-        metrics.log_derived("ppl", lambda meters: round(math.exp(min(float(meters["loss"].avg), 700.0)), 2))
+        metrics.log_derived("ppl", lambda meters: round(perplexity(float(meters["loss"].avg)), 2))
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

@@ -9,13 +9,13 @@ import logging
 import os
 from pathlib import Path
 
-from wikixlm.train.metrics import Log, Metrics, Scale
+from wikixlm.train.metrics import LogParser, LogScale, MetricsFile
 
 # In the trainer's environment: the file, and the scale of its figures.
 RECORD = "WIKIXLM_METRICS"
 
 
-def environment(path: Path, scale: Scale) -> dict[str, str]:
+def environment(path: Path, scale: LogScale) -> dict[str, str]:
     """What tells a trainer to write rows to `path`, and on which scale."""
     return {RECORD: json.dumps([str(path), *scale])}
 
@@ -25,15 +25,15 @@ def install() -> None:
     if RECORD not in os.environ:
         return
     path, *scale = json.loads(os.environ[RECORD])
-    logging.getLogger().addHandler(_Handler(Log(Scale(*scale), [Metrics(Path(path))])))
+    logging.getLogger().addHandler(_Handler(LogParser(LogScale(*scale), [MetricsFile(Path(path))])))
 
 
 class _Handler(logging.Handler):
     """Passes records on as the lines of the log that they become."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: LogParser) -> None:
         super().__init__(logging.INFO)
         self.log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.log.read(f" | {record.name} | {record.getMessage()}")
+        self.log.feed(f" | {record.name} | {record.getMessage()}")

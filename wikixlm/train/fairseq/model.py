@@ -29,9 +29,9 @@ _BASE = {
     "sent_loss": False,
     "apply_bert_init": True,
     "activation_fn": "gelu",
-    "position_scale": 0.06,
-    "attention_gain": 1.0,
-    "neighbour_logit": 16.0,
+    "position_scale": InitConfig.position_scale,
+    "attention_gain": InitConfig.attention_gain,
+    "neighbour_logit": InitConfig.neighbour_logit,
     "compile_layers": False,
 }
 # What the network does, and BertForMaskedLM with it; other values of these options would be ignored in silence.

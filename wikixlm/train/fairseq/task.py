@@ -1,7 +1,6 @@
 """fairseq's task `wikixlm_mlm`: dictionary, data, and held-out figures by language."""
 
 import logging
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from wikixlm.errors import UserError
 from wikixlm.model.batches import Batch, Symbols
 from wikixlm.model.blocks import Blocks, prefix
 from wikixlm.model.masking import HELD_OUT_RATIO, Masking
+from wikixlm.model.perplexity import perplexity
 from wikixlm.train.fairseq.dataset import HeldOutExamples, Language, TrainingExamples
 
 logger = logging.getLogger(__name__)
@@ -172,4 +172,4 @@ class WikixlmTask(FairseqTask):
 
 
 def _perplexity(name: str) -> Any:
-    return lambda meters: math.exp(min(float(meters[name].avg), 700.0))
+    return lambda meters: perplexity(float(meters[name].avg))

@@ -1,0 +1,191 @@
+"""The save directory of a training: one training at a time, and never resumed by another one.
+
+fairseq resumes whatever `checkpoint_last.pt` it finds: after a change of data, vocabulary, architecture or learning
+rate it would continue with the old weights, or hand them out as finished. `wikixlm_fingerprint.json` in the save
+directory records everything that shapes the weights; a training resumes only where it is the same.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wikixlm import console
+from wikixlm.config.training import TrainSettings
+from wikixlm.errors import UserError
+from wikixlm.files import read_json, sha256, write_json
+from wikixlm.train import checkpoints
+from wikixlm.train.fairseq import USER_DIR
+from wikixlm.train.recipes import RECIPES, shaping_settings
+
+FINGERPRINT = "wikixlm_fingerprint.json"
+# The data loader of a killed training looks only every few seconds whether its trainer is still there.
+SECONDS_TO_WAIT = 15
+
+Fingerprint = dict[str, Any]
+
+
+@contextlib.contextmanager
+def lock(save_dir: Path) -> Iterator[int]:
+    """Hold `save_dir` for one training; gives the descriptor that holds it, for the child to hold too.
+
+    The lock is the kernel's and ends with the last process that holds it, so it never outlives a crash. It lies beside
+    the directory, which may be renamed.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    path = save_dir.with_name(f".{save_dir.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    if not _acquire(handle):
+        holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+        os.close(handle)
+        raise UserError(
+            f"{save_dir} is in use by {holder}; two trainings can't share it; "
+            "wait for it, or run in another --directory"
+        )
+    os.ftruncate(handle, 0)
+    os.write(handle, f"process {os.getpid()} on {os.uname().nodename}".encode())
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int) -> bool:
+    """Lock an open file, waiting a little for a process that is about to release it."""
+    end = time.monotonic() + SECONDS_TO_WAIT
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.1)
+
+
+def open_save_dir(save_dir: Path, files: dict[str, Path], settings: TrainSettings, languages: list[str]) -> int:
+    """Make `save_dir` the one of this training; gives the updates that it has made already.
+
+    The directory of another training is archived, and this one's is restored if it was archived before.
+
+    Args:
+        save_dir: created where it is missing.
+        files: the binarized data, by name (see `data_folders.files`).
+        settings: of the training.
+        languages: in the order of their ids.
+
+    Raises:
+        UserError: it is beyond max_update already.
+    """
+    shaping = shaping_settings(settings)
+    if model := shaping.pop("init_from"):
+        files = {**files, Path(model).name: Path(model)}
+    # Where the extension lies changes no weight: a checkout may be moved.
+    arguments = [
+        USER_DIR.name if word == str(USER_DIR) else word
+        for word in RECIPES[settings.recipe].arguments(settings, languages)
+    ]
+    earlier = read_fingerprint(save_dir)
+    now = fingerprint(files, shaping, arguments, earlier)
+    if earlier is not None and differences(earlier, now):
+        archive_save_dir(save_dir, earlier, now)
+    elif earlier is None and any(save_dir.glob("checkpoint*.pt")):
+        archive_save_dir(save_dir, None, now)
+    save_dir.mkdir(parents=True, exist_ok=True)
+    write_json(save_dir / FINGERPRINT, now)
+    done = checkpoints.prepare_resume(save_dir)
+    if done > settings.max_update:
+        raise UserError(
+            f"{save_dir} is at update {done} already, beyond train.max_update {settings.max_update}: set it to {done} "
+            f"or more, or move {save_dir} away to train from the start"
+        )
+    if done:
+        console.say(f"resuming from update {done:,} of {settings.max_update:,}")
+    return done
+
+
+def archive_save_dir(save_dir: Path, earlier: Fingerprint | None, now: Fingerprint) -> None:
+    """Rename the save directory of another training, and restore this one's if it was archived before."""
+    name = digest(earlier) if earlier else "unknown"
+    reason = f"changed: {', '.join(differences(earlier, now))}" if earlier else "it has no fingerprint"
+    archive = save_dir.with_name(f"{save_dir.name}.{name}")
+    number = 1
+    while archive.exists():
+        number += 1
+        archive = save_dir.with_name(f"{save_dir.name}.{name}-{number}")
+    save_dir.rename(archive)
+    own = save_dir.with_name(f"{save_dir.name}.{digest(now)}")
+    if own.is_dir() and own != archive:
+        own.rename(save_dir)
+        outcome = f"restored {own}, which has the present ones"
+    else:
+        outcome = "training starts from update 0"
+    console.warn(f"{save_dir} has other data or settings ({reason}); kept as {archive}; {outcome}")
+
+
+def fingerprint(
+    files: dict[str, Path], settings: dict[str, Any], arguments: list[str], earlier: Fingerprint | None
+) -> Fingerprint:
+    """What a training starts from.
+
+    Args:
+        files: what is read, by name, hashed by content.
+        settings: the settings that shape the weights, by key.
+        arguments: fairseq-train's arguments that shape the weights.
+        earlier: a fingerprint whose hashes are reused for files of the same size and modification time.
+    """
+    known = earlier["files"] if earlier else {}
+    hashes = {name: _hash(path, known.get(name, {})) for name, path in files.items()}
+    return {"settings": settings, "arguments": arguments, "files": hashes}
+
+
+def _hash(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    status = path.stat()
+    stamp = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "path": str(path.resolve())}
+    if all(entry.get(key) == value for key, value in stamp.items()):
+        return {**stamp, "sha256": entry["sha256"]}
+    return {**stamp, "sha256": sha256(path)}
+
+
+def digest(value: Fingerprint) -> str:
+    """A short name for what the training starts from: 8 hexadecimal digits."""
+    text = json.dumps([value["settings"], sorted(value["arguments"]), _contents(value)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _contents(value: Fingerprint) -> dict[str, str]:
+    return {name: entry["sha256"] for name, entry in value["files"].items()}
+
+
+def differences(old: Fingerprint, new: Fingerprint) -> list[str]:
+    """What differs, as the user knows it; empty if a training of `old` may resume as `new`."""
+    changed = [f"train.{key}" for key in new["settings"] if old["settings"].get(key) != new["settings"][key]]
+    changed += [f"train.{key}" for key in old["settings"] if key not in new["settings"]]
+    if not changed and sorted(old["arguments"]) != sorted(new["arguments"]):
+        changed.append("languages" if _languages(old) != _languages(new) else "fairseq-train's arguments")
+    before, now = _contents(old), _contents(new)
+    changed += sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    return changed
+
+
+def _languages(value: Fingerprint) -> str:
+    arguments = value["arguments"]
+    return str(arguments[arguments.index("--monolingual-langs") + 1]) if "--monolingual-langs" in arguments else ""
+
+
+def read_fingerprint(save_dir: Path) -> Fingerprint | None:
+    """The fingerprint in a save directory; None if it has none, or a damaged one."""
+    try:
+        value = read_json(save_dir / FINGERPRINT)
+        digest(value)
+    except (UserError, KeyError, TypeError, AttributeError):
+        return None
+    return dict(value)
