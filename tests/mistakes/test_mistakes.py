@@ -328,10 +328,10 @@ def training(user: User, languages: list[str], **changes: object) -> list[str]:
 
 @mistake("a second training beside the first")
 def _(user, monkeypatch):
-    from wikixlm.train import process
+    from wikixlm.train.save_dir import lock
 
-    with process.lock(user.folder / "checkpoints"):
-        return said(lambda: contextlib.ExitStack().enter_context(process.lock(user.folder / "checkpoints")))
+    with lock(user.folder / "checkpoints"):
+        return said(lambda: contextlib.ExitStack().enter_context(lock(user.folder / "checkpoints")))
 
 
 @mistake("an argument that fairseq-train doesn't know", slow=True)
