@@ -164,7 +164,7 @@ def test_another_dictionary_is_an_error(model, data, tmp_path):
 
 
 def test_missing_files_are_errors_that_name_them(model, data, tmp_path):
-    with pytest.raises(UserError, match=r"nothing\.pt is not there"):
+    with pytest.raises(UserError, match=r"nothing\.pt does not exist"):
         evaluated(tmp_path / "nothing.pt", data, tmp_path)
     with pytest.raises(UserError, match=r"dict\.txt is missing"):
         evaluated(model, tmp_path, tmp_path)

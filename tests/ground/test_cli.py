@@ -43,7 +43,7 @@ def test_an_error_is_one_line_on_the_terminal_and_in_the_log(tmp_path):
     done = wikixlm("summary", "--directory", "nowhere", "--log", tmp_path / "logs" / "summary.log", cwd=tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: nowhere/models/mlm/model.pt is not there")
+    assert line.startswith("error: nowhere/models/mlm/model.pt does not exist")
     assert line in (tmp_path / "logs" / "summary.log").read_text()
 
 
