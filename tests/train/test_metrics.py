@@ -162,10 +162,3 @@ def test_tensorboard_forgets_updates_that_are_made_again(tmp_path):
         board.close()
     scalars = accumulators.EventAccumulator(str(tmp_path / "train")).Reload().Scalars("loss")
     assert [(point.step, point.value) for point in scalars] == [*((n, 0) for n in range(1, 6)), (6, 5), (7, 5)]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (61, "1 min"), (7300, "2 h 1 min"), (200000, "2 d 7 h")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text

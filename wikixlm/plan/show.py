@@ -19,7 +19,6 @@ from wikixlm.config import Config, load, merge
 from wikixlm.download.list_dumps import BASE, read_overlay
 from wikixlm.errors import UserError
 from wikixlm.files import write_json
-from wikixlm.formatting import duration
 from wikixlm.plan import calibration, estimate, sizes, training
 from wikixlm.plan.calibration import Calibration
 from wikixlm.plan.estimate import Row

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from wikixlm.config import Config
-from wikixlm.config.dimensions import XLM_BASE
 from wikixlm.plan.calibration import Calibration
 
 ESTIMATE = "ESTIMATE"

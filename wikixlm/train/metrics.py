@@ -22,7 +22,6 @@ from typing import Any, NamedTuple, Protocol
 from wikixlm import console, formatting
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
-from wikixlm.formatting import duration
 from wikixlm.model.perplexity import perplexity
 
 SECONDS_BETWEEN_LINES = 30
