@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.downloading import DUMP, NAME, Download, start
+from tests.support.waiting import wait_for
 from tests.support.wikimedia_server import WikimediaServer, multistream
 from wikixlm.download import connection_slots
 from wikixlm.errors import UserError
@@ -21,10 +22,7 @@ CHUNK = 1 << 14  # bytes that may be on their way when a process dies: the clien
 
 def until_sent(server: WikimediaServer, size: int) -> None:
     """Wait until the server has sent that much of the dump."""
-    give_up = time.monotonic() + 20
-    while server.sent[PATH] < size:
-        assert time.monotonic() < give_up, "nothing is being downloaded"
-        time.sleep(0.005)
+    wait_for(lambda: server.sent[PATH] >= size, 20, "the download to begin", interval=0.005)
 
 
 def test_killed_twenty_times(server: WikimediaServer, folder: Path) -> None:

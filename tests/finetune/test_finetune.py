@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, pipeline
 
 from tests.support import tiny_model
 from tests.support import xnli as factory
+from tests.support.waiting import wait_for
 from wikixlm import hf
 from wikixlm.errors import UserError
 from wikixlm.finetune import command as finetune
@@ -64,7 +64,14 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(finetuned, exported, 
     command = [sys.executable, "-m", "wikixlm", "finetune", *tiny_model.words(exported, data, output)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
-        checkpoint = wait_for(tmp_path, "model.checkpoints/*/checkpoint-30/trainer_state.json", process)
+        found = wait_for(
+            lambda: list(tmp_path.glob("model.checkpoints/*/checkpoint-30/trainer_state.json")),
+            240,
+            "checkpoint 30",
+            process,
+            interval=0.01,
+        )
+        checkpoint = found[0]
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -79,16 +86,6 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(finetuned, exported, 
     assert not broken.exists()
     assert same(finetuned, output)
     assert (output / finetune.METRICS).read_text() == (finetuned / finetune.METRICS).read_text()
-
-
-def wait_for(folder: Path, pattern: str, process: "subprocess.Popen[bytes]") -> Path:
-    end = time.monotonic() + 240
-    while time.monotonic() < end:
-        if found := list(folder.glob(pattern)):
-            return found[0]
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.01)
-    raise AssertionError(f"no {pattern} in time")
 
 
 def test_checkpoints_of_other_settings_are_not_taken_up(exported, data, tmp_path, capfd):

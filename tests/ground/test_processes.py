@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+
+from tests.support.waiting import is_alive
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's part is Linux's")
 
@@ -24,19 +25,11 @@ time.sleep(60)
 """
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def ends(pid: int, seconds: float) -> bool:
     end = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < end:
+    while is_alive(pid) and time.monotonic() < end:
         time.sleep(0.02)
-    return not alive(pid)
+    return not is_alive(pid)
 
 
 @pytest.mark.parametrize("start", [TIED, FOLLOWING], ids=["any program", "a command of ours"])
@@ -44,7 +37,7 @@ def test_a_child_ends_with_a_killed_parent(start):
     with subprocess.Popen([sys.executable, "-c", PARENT.format(start=start)], stdout=subprocess.PIPE) as parent:
         child = int(parent.stdout.readline())
         time.sleep(1)
-        assert alive(child)
+        assert is_alive(child)
         parent.kill()
         parent.wait()
         assert ends(child, 10)

@@ -15,14 +15,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 
-Found = TypeVar("Found")
+from tests.support.waiting import wait_for
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 ETC = Path("/etc/slurm")
@@ -107,15 +106,6 @@ def missing() -> str:
         if path.exists() and not path.read_text(errors="replace").startswith(MARK):
             return f"{path} is there: this machine belongs to a cluster already"
     return ""
-
-
-def wait_for(condition: Callable[[], Found], seconds: float, what: str) -> Found:
-    """What `condition()` gives once it is true; fail after a time."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
-    return found
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.slurm.cluster import STATE, Cluster, locked, missing, processes, running_cluster, wait_for
+from tests.slurm.cluster import STATE, Cluster, locked, missing, processes, running_cluster
 from tests.support import required
+from tests.support.waiting import wait_for
 from tests.workflow.conftest import ROOT, SMALL, SNAKEMAKE, Workflow
 
 PROFILE = ROOT / "profiles" / "slurm"

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.slurm.cluster import wait_for
 from tests.slurm.conftest import PROFILE, Call
+from tests.support.waiting import wait_for
 
 WITHOUT_ACCOUNTING = PROFILE / "bin"
 # One job of two rules: `corpus` and `tokenize` of one shard.

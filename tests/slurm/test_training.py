@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import send, wait_for
+from tests.slurm.cluster import send
 from tests.slurm.conftest import SECONDS, Call, SlurmRun
+from tests.support.waiting import wait_for
 from wikixlm.train import checkpoints
 
 UPDATES = 300

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from tests.support import fairseq_data as factory
+from tests.support.waiting import descendants, wait_for
 from wikixlm.train import checkpoints
 
 LANGUAGES = ["en", "bg"]
@@ -38,16 +38,9 @@ def finish(arguments: list[str], log: Path, **options: Any) -> tuple[int, str]:
     return process.returncode, output
 
 
-def wait_for(moment: Callable[[], Any], process: "subprocess.Popen[str]", seconds: float = 120) -> bool:
-    """Whether the moment came before the process ended."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if moment():
-            return True
-        if process.poll() is not None:
-            return False
-        time.sleep(0.002)
-    raise AssertionError("it did not happen in time")
+def reaches(moment: Callable[[], Any], process: "subprocess.Popen[str]") -> Any:
+    """What `moment()` returns once it is true; the test fails where the process ends before."""
+    return wait_for(moment, what="the moment", process=process, interval=0.002)
 
 
 def updates_logged(log: Path) -> int:
@@ -59,26 +52,6 @@ def updates_logged(log: Path) -> int:
 def said(log: Path, text: str) -> bool:
     """Whether the log has the text already."""
     return log.exists() and text in log.read_text(errors="replace")
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process started, and those that they started."""
-    try:
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return children + [later for child in children for later in descendants(child)]
-
-
-def alive(pids: list[int]) -> list[int]:
-    """Those that still run (a zombie does not)."""
-    states = {}
-    for pid in pids:
-        try:
-            states[pid] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-    return [pid for pid, state in states.items() if state != "Z"]
 
 
 def updates(folder: Path, name: str = "checkpoint_last.pt") -> int:

@@ -29,7 +29,7 @@ def whole(data, tmp_path_factory):
 def stop(arguments, folder, number, to_all=False):
     """Ask the training to stop some updates after it began; gives what the terminal showed."""
     process = training.start(arguments, folder / "log")
-    assert training.wait_for(lambda: training.updates_logged(folder / "log") >= 3, process)
+    assert training.reaches(lambda: training.updates_logged(folder / "log") >= 3, process)
     training.send(process, number, to_all)
     output = process.communicate(timeout=60)[1]
     assert process.returncode == os.EX_TEMPFAIL, output

@@ -5,13 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.support import fairseq_data as factory
+from tests.support.waiting import wait_for
 from wikixlm.errors import UserError
 from wikixlm.train import checkpoints, data_folders, save_dir, sessions
 from wikixlm.train import command as train
@@ -260,11 +260,11 @@ def test_no_trainer_outlives_its_command(data, tmp_path, number):
     words = factory.train_arguments(data, tmp_path, LANGUAGES, max_update=100000, save_interval_updates=100)
     log = tmp_path / "log"
     process = subprocess.Popen([sys.executable, "-m", "wikixlm", *words, "--log", str(log)])
-    child = wait_for(lambda: trainer_of(process.pid), 60)
-    wait_for(lambda: log.exists() and "begin training epoch" in log.read_text(), 60)
+    child = wait_for(lambda: trainer_of(process.pid), 60, "the trainer")
+    wait_for(lambda: log.exists() and "begin training epoch" in log.read_text(), 60, "the first epoch")
     process.send_signal(number)
     assert process.wait(40) != 0
-    wait_for(lambda: not Path(f"/proc/{child}").exists(), 20)
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), 20, "the trainer's end")
     with lock(tmp_path / "checkpoints"):
         pass
 
@@ -273,12 +273,3 @@ def trainer_of(pid: int) -> int:
     """The process id of a command's fairseq-train, or 0."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return next((int(c) for c in children if "fairseq-train" in Path(f"/proc/{c}/cmdline").read_text()), 0)
-
-
-def wait_for(condition, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")

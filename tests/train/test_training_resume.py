@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import fairseq_data as factory
 from tests.support import training
+from tests.support.waiting import descendants, is_alive
 from wikixlm.train import checkpoints
 from wikixlm.train.metrics import METRICS, read_metrics
 
@@ -56,8 +57,8 @@ def test_a_training_killed_again_and_again_ends_with_the_same_weights(data, whol
     for number, moment in enumerate(moments):
         log = tmp_path / f"log{number}"
         process = training.start(words(data, tmp_path), log)
-        assert training.wait_for(lambda moment=moment, log=log: moment(log), process)
-        trainers = training.descendants(process.pid)
+        assert training.reaches(lambda moment=moment, log=log: moment(log), process)
+        trainers = descendants(process.pid)
         os.kill(rng.choice([process.pid, *trainers]), signal.SIGKILL)
         process.wait(60)
         output = process.stderr.read()
@@ -102,11 +103,11 @@ def test_a_killed_command_takes_no_figures_along(data, tmp_path):
     """The command stands still while its trainer goes on to the next checkpoint; then it is killed."""
     log, saved = tmp_path / "log", tmp_path / "checkpoints" / "checkpoint_last.pt"
     process = training.start(words(data, tmp_path), log)
-    assert training.wait_for(lambda: training.updates_logged(log) > 0, process)
+    assert training.reaches(lambda: training.updates_logged(log) > 0, process)
     os.kill(process.pid, signal.SIGSTOP)
-    assert training.wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, process)
+    assert training.reaches(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, process)
     logged = training.updates_logged(log)
-    assert training.wait_for(lambda: saved.exists() and training.updates(tmp_path) > logged, process)
+    assert training.reaches(lambda: saved.exists() and training.updates(tmp_path) > logged, process)
     process.kill()
     process.wait(60)
     assert training.updates_logged(log) == logged
@@ -117,7 +118,7 @@ def test_a_killed_command_takes_no_figures_along(data, tmp_path):
 
 def test_figures_that_can_not_be_written_are_told_of_on_the_terminal(data, tmp_path):
     process = training.start(words(data, tmp_path), tmp_path / "log")
-    assert training.wait_for(lambda: training.updates_logged(tmp_path / "log") > 0, process)
+    assert training.reaches(lambda: training.updates_logged(tmp_path / "log") > 0, process)
     (tmp_path / "full").symlink_to("/dev/full")
     (tmp_path / "full").rename(tmp_path / "checkpoints" / METRICS)
     output = process.communicate(timeout=240)[1]
@@ -151,7 +152,7 @@ def test_two_workers_give_the_figures_of_one_with_twice_the_batches(data, tmp_pa
 @pytest.mark.slow
 def test_two_trainings_of_one_save_directory(data, tmp_path):
     first = training.start(words(data, tmp_path, max_update=100000), tmp_path / "log")
-    assert training.wait_for(lambda: training.updates_logged(tmp_path / "log") > 0, first)
+    assert training.reaches(lambda: training.updates_logged(tmp_path / "log") > 0, first)
     status, output = training.finish(words(data, tmp_path, max_update=100000), tmp_path / "second")
     assert status == 1
     assert f"checkpoints is in use by process {first.pid} on " in output
@@ -164,12 +165,12 @@ def test_two_trainings_of_one_save_directory(data, tmp_path):
 def test_no_worker_outlives_its_command(data, tmp_path, number):
     arguments = words(data, tmp_path, "--gpus", "2", max_update=100000)
     process = training.start(arguments, tmp_path / "log")
-    assert training.wait_for(lambda: training.updates_logged(tmp_path / "log") > 0, process)
-    trainers = training.descendants(process.pid)
+    assert training.reaches(lambda: training.updates_logged(tmp_path / "log") > 0, process)
+    trainers = descendants(process.pid)
     assert len(trainers) >= 3, "torchrun and two workers"
     process.send_signal(number)
     assert process.wait(60) != 0
     end = time.monotonic() + 20
-    while training.alive(trainers) and time.monotonic() < end:
+    while any(map(is_alive, trainers)) and time.monotonic() < end:
         time.sleep(0.05)
-    assert training.alive(trainers) == []
+    assert not any(map(is_alive, trainers))
