@@ -1,6 +1,5 @@
 """Binarizing with the real fairseq-preprocess: ids, counts, and nothing under a final name unless all is well."""
 
-import json
 import os
 import random
 import signal
@@ -11,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from wikixlm.binarize import binarize
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.bpe.vocabulary import read_symbols
 from wikixlm.cli import main
+from wikixlm.run_layout import SPLITS
 from wikixlm.train.fairseq import compat
 
-FINAL = {"dict.en.txt"} | {f"{split}.en.{suffix}" for split in ("train", "valid", "test") for suffix in ("bin", "idx")}
+FINAL = {"dict.en.txt"} | {f"{split}.en.{suffix}" for split in SPLITS for suffix in ("bin", "idx")}
 
 
 @pytest.fixture
@@ -37,11 +38,15 @@ def write_text(work, split, lines):
         stream.writelines(" ".join(rng.choices(symbols, k=rng.randint(1, 40))) + "\n" for _ in range(lines))
 
 
+def texts(work):
+    return {split: work / "text" / f"{split}.en" for split in SPLITS}
+
+
 def command(work, *arguments):
     parts = ["binarize", "--language", "en", "--vocabulary", work / "vocab", "--output-dir", work / "out"]
-    for split in ("train", "valid", "test"):
-        parts += [f"--{split}", work / "text" / f"{split}.en"]
-    return [str(each) for each in [*parts, "--workers", 3, "--counts", work / "counts.json", *arguments]]
+    for split, path in texts(work).items():
+        parts += [f"--{split}", path]
+    return [str(each) for each in [*parts, "--workers", 3, *arguments]]
 
 
 def failing(capfd, work, *arguments):
@@ -56,8 +61,8 @@ def failing(capfd, work, *arguments):
 @pytest.mark.parametrize("implementation", ["mmap", "lazy"])
 def test_fairseq_reads_the_ids_of_the_vocabulary_back(work, implementation, monkeypatch):
     write_text(work, "train", 6000)
-    monkeypatch.setattr("wikixlm.binarize.binarize._BYTES_PER_WORKER", 100_000)  # enough text for three workers
-    main(command(work, "--dataset-impl", implementation))
+    monkeypatch.setattr(binarize, "_BYTES_PER_WORKER", 100_000)  # enough text for three workers
+    counts = binarize.binarize("en", texts(work), work / "vocab", work / "out", implementation, workers=3)
     assert {path.name for path in (work / "out").iterdir()} == FINAL
 
     compat.apply()
@@ -67,15 +72,13 @@ def test_fairseq_reads_the_ids_of_the_vocabulary_back(work, implementation, monk
     dictionary = MaskedLMDictionary.load(str(work / "out" / "dict.en.txt"))
     ids = {symbol: number for number, (symbol, _) in enumerate(read_symbols(work / "vocab"), start=len(SPECIALS))}
     assert {symbol: dictionary.index(symbol) for symbol in ids} == ids
-    for split in ("train", "valid", "test"):
+    for split in SPLITS:
         data = data_utils.load_indexed_dataset(str(work / "out" / f"{split}.en"), dictionary, implementation)
         lines = (work / "text" / f"{split}.en").read_text(encoding="utf-8").splitlines()
         assert len(data) == len(lines)
         for number in range(0, len(lines), 97):
             assert data[number].tolist() == [*(ids[symbol] for symbol in lines[number].split(" ")), dictionary.eos()]
-        counts = json.loads((work / "counts.json").read_text())[split]
-        assert counts["lines"] == len(lines) and counts["unknown"] == 0
-        assert counts["tokens"] == sum(len(line.split(" ")) + 1 for line in lines)
+        assert counts[split] == (len(lines), sum(len(line.split(" ")) + 1 for line in lines), 0)
 
 
 @pytest.mark.parametrize("implementation", ["mmap", "lazy"])
@@ -83,13 +86,8 @@ def test_unknown_symbols_are_counted_and_more_than_one_percent_is_a_warning(work
     (work / "text" / "train.en").write_text("a b c d\n" * 30)
     (work / "text" / "valid.en").write_text("a b new d\n" * 30)
     (work / "text" / "test.en").write_text("a b c d\n" * 60 + "new\n")
-    main(command(work, "--dataset-impl", implementation))
-    counts = json.loads((work / "counts.json").read_text())
-    assert {split: counts[split]["unknown"] for split in ("train", "valid", "test")} == {
-        "train": 0,
-        "valid": 30,
-        "test": 1,
-    }
+    counts = binarize.binarize("en", texts(work), work / "vocab", work / "out", implementation, workers=3)
+    assert {split: counts[split].unknown for split in SPLITS} == {"train": 0, "valid": 30, "test": 1}
     warnings = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 1 and "valid.en: 25.0%" in warnings[0]
 

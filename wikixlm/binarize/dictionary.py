@@ -41,7 +41,6 @@ def _where(first: Path, other: Path) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument(
         "--dictionaries",
         type=Path,
@@ -54,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the stage."""
     check_identical(args.dictionaries)
     with atomic_path(args.output) as temporary:
         shutil.copyfile(args.dictionaries[0], temporary)

@@ -1,7 +1,6 @@
 """The text to be scored: a split of the binarized data, or a raw text file that the pipeline has never seen."""
 
 import logging
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from wikixlm.binarize.indexed_format import IndexedWriter
 from wikixlm.bpe.codes import CONTINUATION, SPECIALS, Merge, is_word_internal
 from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.errors import UserError
@@ -21,8 +21,6 @@ from wikixlm.tokenize.line_tokenizer import LineTokenizer
 _CHUNK = 1 << 20
 _EOS = SPECIALS.index("</s>")
 _UNKNOWN = SPECIALS.index("<unk>")
-# fairseq's mmap index: magic, version, and the code of 32-bit integers (fairseq/data/indexed_dataset.py, 0.12.2)
-_INDEX = b"MMIDIDX\x00\x00" + struct.pack("<QB", 1, 4)
 
 
 def binarize_raw(
@@ -47,7 +45,7 @@ def binarize_raw(
     encoder = BPEEncoder(merges)
     counts = plain_text.TextShardCounts("", "", [str(source)])
     lines = unknown = total = 0
-    with open(target.with_name(f"{target.name}.bin"), "wb") as stream:
+    with IndexedWriter(target) as writer:
         for document in plain_text.read_text_documents(shard_parts([source], 0, 1), counts):
             tokens = tokenizer.tokenize(document.lines[0])
             if not tokens:
@@ -55,8 +53,7 @@ def binarize_raw(
             symbols = encoder.encode(" ".join(tokens)).split(" ")
             numbers = [ids.get(symbol, _UNKNOWN) for symbol in symbols]
             lines, total, unknown = lines + 1, total + len(numbers), unknown + numbers.count(_UNKNOWN)
-            stream.write(np.array([*numbers, _EOS], dtype="<i4").tobytes())
-    target.with_name(f"{target.name}.idx").write_bytes(_INDEX + bytes(8))
+            writer.write([*numbers, _EOS])
     logging.info("%s: %d of %d lines have text; %d tokens, %d unknown", source, lines, counts.lines_in, total, unknown)
     if not lines:
         raise UserError(f"{source}: no text in {counts.lines_in} lines")
@@ -65,9 +62,9 @@ def binarize_raw(
 def characters(dictionary: Sequence[str]) -> npt.NDArray[np.int64]:
     """How many characters of tokenized text each symbol stands for, [vocabulary].
 
-    A symbol that goes on (`low@@`) its own, one that ends a word its own and the space or line end behind it, `</s>`
-    none; of `<unk>` nobody knows: it counts as one character, which nearly always it is, and a space. Over a line they
-    add up to its length with its line end.
+    A word-internal symbol (`low@@`) counts its own characters, a word-final one also the space or line end behind it,
+    `</s>` none. `<unk>` counts as one character, which it nearly always is, and a space. The sum over a line is its
+    length with its line end.
     """
     sizes = [len(symbol) - len(CONTINUATION) if is_word_internal(symbol) else len(symbol) + 1 for symbol in dictionary]
     sizes[: len(SPECIALS)] = [0] * len(SPECIALS)

@@ -5,21 +5,14 @@ A block is a slice of that running text, so reading one touches nothing but its 
 other language's data is read, and memory stays flat however large the corpus is.
 """
 
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from wikixlm.binarize.indexed_format import data_file, read_layout
 from wikixlm.errors import UserError
 from wikixlm.model.stateless_random import Integers
-
-_MMAP_MAGIC = b"MMIDIDX\x00\x00"
-_LAZY_MAGIC = b"TNTIDX\x00\x00"
-# The type codes of fairseq's index files (fairseq/data/indexed_dataset.py, 0.12.2).
-_TYPES: dict[int, Any] = {
-    1: np.uint8, 2: np.int8, 3: np.int16, 4: np.int32, 5: np.int64, 8: np.uint16, 9: np.uint32, 10: np.uint64,
-}  # fmt: skip
 
 
 def prefix(folder: Path, split: str, language: str) -> Path:
@@ -44,15 +37,13 @@ class Blocks:
         self._open()
 
     def _open(self) -> None:
-        kind, self._shift = _read_header(self.path.with_name(f"{self.path.name}.idx"))
-        data = self.path.with_name(f"{self.path.name}.bin")
+        layout = read_layout(self.path)
+        data = data_file(self.path)
+        if not layout.tokens:
+            raise UserError(f"{data} is empty: the language has no text in this split")
+        self._shift = layout.id_shift
         try:
-            size = data.stat().st_size
-            if size % np.dtype(kind).itemsize:
-                raise UserError(f"{data} is cut short ({size} bytes); run `wikixlm binarize` again")
-            if size == 0:
-                raise UserError(f"{data} is empty: the language has no text in this split")
-            self._tokens = np.memmap(data, mode="r", dtype=kind)
+            self._tokens = np.memmap(data, mode="r", dtype=layout.dtype)
         except OSError as failure:
             raise UserError(f"cannot read {data}: {failure.strerror}") from failure
 
@@ -81,21 +72,3 @@ class Blocks:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.path, self.length = state["path"], state["length"]
         self._open()
-
-
-def _read_header(index: Path) -> tuple[Any, int]:
-    """The tokens' type, and what was added to each id (the lazy format counts from 1)."""
-    try:
-        with open(index, "rb") as stream:
-            header = stream.read(24)
-    except OSError as failure:
-        raise UserError(f"cannot read {index}: {failure.strerror}; run `wikixlm binarize` first") from failure
-    if header.startswith(_MMAP_MAGIC) and len(header) >= 18:
-        code, shift = header[17], 0
-    elif header.startswith(_LAZY_MAGIC) and len(header) == 24:
-        (code,), shift = struct.unpack("<Q", header[16:24]), 1
-    else:
-        raise UserError(f"{index} is not an index of fairseq's mmap or lazy data; run `wikixlm binarize` again")
-    if code not in _TYPES:
-        raise UserError(f"{index}: unknown type of tokens ({code}); run `wikixlm binarize` again")
-    return _TYPES[code], shift
