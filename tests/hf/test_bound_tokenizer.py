@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, DataCollatorForLanguageModeling, DataCollatorWithPadding
 
 from tests.support.exports import JAPANESE, LANGUAGES
-from tests.support.sample_text import TEXTS, raw_lines
+from tests.support.sample_text import TEXTS, lines_beside_the_checkout
 from wikixlm import hf
 from wikixlm.bpe.codes import SPECIALS, read_codes
 from wikixlm.bpe.encoder import BPEEncoder
@@ -77,11 +77,9 @@ def test_ids_of_random_text_are_those_of_the_stages(bound, by_stages, text, lang
 
 
 @pytest.mark.parametrize("language", ["ar", "de", "fr", "hi", "ja", "th", "zh"])
-def test_ids_of_real_pages_are_those_of_the_stages(run, by_stages, language):
-    """Languages that the model doesn't know too: they lend it their name for the test."""
-    lines = raw_lines(language, 8_000)
-    if lines is None:
-        pytest.skip("no sample of this language at hand")
+def test_ids_of_dumps_beside_the_checkout_are_those_of_the_stages(run, by_stages, language):
+    """Also languages that the model lacks: the test gives it their codes."""
+    lines = lines_beside_the_checkout(language, 8_000)
     settings_ = {"do_lowercase_and_remove_accent": True, "japanese_segmenter": JAPANESE}
     tokenizer = tokenization_wikixlm.WikixlmTokenizer.from_pretrained(
         run.export, lang=language, lang2id={language: 0}, **settings_

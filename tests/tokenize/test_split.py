@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wikixlm.cli import build_parser
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, write_json
-from wikixlm.tokenize.split import choose, line_hash, load_held_out, train_lines
+from wikixlm.tokenize.split import SplitOutputs, choose, line_hash, load_held_out, split, train_lines
 
 BOT_LINES = [
     f"this village number {n} is a village in the district of the same name , and it is small ." for n in "123"
@@ -33,21 +32,21 @@ def write_shards(folder, shards):
     return paths
 
 
-def arguments(folder, shards, valid, test, *more):
+def arguments(folder, shards, valid, test):
     outputs = ["--output-valid", "valid.zst", "--output-test", "test.zst"]
     outputs += ["--held-out", "held_out.json.zst", "--output", "split.json"]
     outputs = [word if word.startswith("--") else str(folder / word) for word in outputs]
     goals = ["--valid", str(valid), "--test", str(test), "--language", "xx"]
-    return ["split", "--tokenized", *map(str, shards), *goals, *outputs, *map(str, more)]
+    return ["split", "--tokenized", *map(str, shards), *goals, *outputs]
 
 
-def run_split(folder, shards, valid, test, *more):
+def run_split(folder, shards, valid, test, **counts):
     """The stage, and all that it wrote: (split.json, valid lines, test lines, train lines per shard)."""
-    args = build_parser(["split"]).parse_args(arguments(folder, shards, valid, test, *more))
-    args.main(args)
-    held_out = load_held_out(folder / "held_out.json.zst")
+    outputs = SplitOutputs(*(folder / name for name in ("valid.zst", "test.zst", "held_out.json.zst", "split.json")))
+    split("xx", shards, valid, test, 42, outputs, **counts)
+    held_out = load_held_out(outputs.held_out)
     train = [list(train_lines(shard, held_out)) for shard in shards]
-    return json.loads((folder / "split.json").read_text()), *map(lines_of, (args.output_valid, args.output_test)), train
+    return json.loads(outputs.counts.read_text()), lines_of(outputs.valid), lines_of(outputs.test), train
 
 
 def lines_of(path):
@@ -190,16 +189,16 @@ def counts_file(tmp_path, **values):
 )
 def test_no_text_at_all(tmp_path, counts, reason):
     paths = write_shards(tmp_path, [[], []])
-    more = [] if counts is None else ["--tokenize-counts", counts_file(tmp_path, **counts)]
+    files = [] if counts is None else [counts_file(tmp_path, **counts)]
     with pytest.raises(UserError, match=f"xx has no text at all: {reason}"):
-        run_split(tmp_path, paths, 5, 5, *more)
+        run_split(tmp_path, paths, 5, 5, tokenize_counts=files)
 
 
 def test_a_shard_that_lost_text_since_it_was_written(tmp_path):
     paths = write_shards(tmp_path, [documents_like([2] * 30)])
     counts = counts_file(tmp_path, documents_in=31, documents_out=31, lines_out=62)
     with pytest.raises(UserError, match="tokenize wrote 31 documents and 62 lines, but its shards hold 30 and 60"):
-        run_split(tmp_path, paths, 5, 5, "--tokenize-counts", counts)
+        run_split(tmp_path, paths, 5, 5, tokenize_counts=[counts])
 
 
 def test_without_training_text(tmp_path):

@@ -1,5 +1,6 @@
 """Tokens are those of transformers' XLMTokenizer itself, and a shard goes through without losing a line."""
 
+import dataclasses
 import json
 import sys
 from functools import cache
@@ -9,16 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import XLMTokenizer
 
-from tests.support.sample_text import TEXTS, raw_lines
-from wikixlm.cli import build_parser
+from tests.support.sample_text import SENTENCES, TEXTS, lines_beside_the_checkout, raw_lines
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
 from wikixlm.tokenize import characters, moses, word_segmenters
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
+from wikixlm.tokenize.tokenize import tokenize
 
 MOSES = ["en", "de", "fr", "it", "ro", "ko", "ru", "yue", "simple"]
-SAMPLES = ["en", "bg", "de", "fr", "ar", "hi", "th", "zh", "ja", "el", "he", "ko", "ru", "ro", "it", "yue", "simple"]
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +68,16 @@ def test_random_thai_as_xlm_tokenizer(reference, text):
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-@pytest.mark.parametrize("language", [language for language in SAMPLES if language != "ja"])
+@pytest.mark.parametrize("language", ["en", "bg", *SENTENCES])
 def test_real_text_as_xlm_tokenizer(reference, language, lowercase):
-    lines = raw_lines(language, 15_000)
-    if lines is None:
-        pytest.skip("no sample of this language at hand")
+    for line in raw_lines(language, 15_000):
+        assert_same_symbols(reference, line, language, lowercase)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+@pytest.mark.parametrize("language", ["de", "fr", "ar", "hi", "th", "zh"])
+def test_dumps_beside_the_checkout_as_xlm_tokenizer(reference, language, lowercase):
+    lines = lines_beside_the_checkout(language, 15_000)
     for module in {"th": ["pythainlp"], "zh": ["rjieba"]}.get(language, []):
         pytest.importorskip(module)
     for line in lines:
@@ -141,8 +146,16 @@ def kytea_model(tmp_path, monkeypatch):
 def test_japanese_as_xlm_tokenizer(reference, kytea_model):
     tokenizer = LineTokenizer("ja", japanese="kytea")
     assert tokenizer.tokenize("東京都は、日本の首都") == ["東京都", "は", ",日本", "の", "首都"]
+    check_japanese(reference, tokenizer, ["東京都は日本の首都 である。"])
+
+
+def test_japanese_dump_beside_the_checkout_as_xlm_tokenizer(reference, kytea_model):
+    tokenizer = LineTokenizer("ja", japanese="kytea")
+    check_japanese(reference, tokenizer, lines_beside_the_checkout("ja", 15_000))
+
+
+def check_japanese(reference, tokenizer, lines):
     reference.do_lowercase_and_remove_accent = True
-    lines = raw_lines("ja", 15_000) or ["東京都は日本の首都 である。"]
     for line in lines:
         text = " ".join(line.split())  # KyTea too keeps white space within words
         symbols = [symbol for token in tokenizer.tokenize(text) for symbol in reference.bpe(token).split(" ")]
@@ -240,12 +253,10 @@ def test_unknown_japanese_segmenter():
         LineTokenizer("ja", japanese="mecab")
 
 
-def run_tokenize(folder, language, *more):
-    command = ["tokenize", "--input", str(folder / "in.jsonl.zst"), "--language", language]
-    outputs = ["--output", str(folder / "out.jsonl.zst"), "--counts", str(folder / "counts.json")]
-    args = build_parser(["tokenize"]).parse_args([*command, *outputs, *more])
-    args.main(args)
-    return list(read_documents(args.output)), json.loads(args.counts.read_text())
+def run_tokenize(folder, language, lowercase=True):
+    tokenizer = LineTokenizer(language, lowercase)
+    counts = tokenize(folder / "in.jsonl.zst", folder / "out.jsonl.zst", tokenizer, language)
+    return list(read_documents(folder / "out.jsonl.zst")), dataclasses.asdict(counts)
 
 
 def write_input(folder, documents):
@@ -277,7 +288,7 @@ def test_a_shard(tmp_path):
         "characters_in": sum(len(line) for document in documents for line in document.lines),
         "characters_out": sum(len(line) for document in tokenized for line in document.lines),
     }
-    cased, _ = run_tokenize(tmp_path, "en", "--no-lowercase-and-remove-accent")
+    cased, _ = run_tokenize(tmp_path, "en", lowercase=False)
     assert cased[0].lines[0] == "Café au lait , it 's 5,300 m ."
     assert cased[0].lines[1] == "\u0301"
 
