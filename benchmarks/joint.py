@@ -1,11 +1,11 @@
-"""Grow the two stages that see more than a shard: learn-bpe (all languages) and binarize (one language).
+"""Measure how the two stages that read more than a shard grow: learn-bpe (all languages) and binarize (one language).
 
     python benchmarks/joint.py                                          # minutes
     python benchmarks/joint.py --lines 1 3 10 --megabytes 250 1000      # the README's figures
 
 Lines of 60 made-up words whose ids are Zipf-distributed (exponent 1.3), so that new word types never stop coming: a
-hard case, real text has fewer. learn-bpe takes every line there is; binarize takes the same lines, segmented. Memory is
-the sum of the resident sets of a stage's processes, sampled; what fairseq's workers share counts once for each.
+hard case, real text has fewer. learn-bpe reads every line; binarize reads the same lines, segmented. Memory is the sum
+of the resident sets of a stage's processes, sampled; memory that fairseq's workers share counts once for each.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, nargs="*", default=[50, 100], help="sizes of the text to binarize")
     parser.add_argument("--codes", type=int, default=60_000)
     parser.add_argument("--workers", type=int, default=2, help="fairseq's worker processes, and ours that make text")
-    parser.add_argument("--folder", type=Path, help="where the work goes, about 0.4 GB per million lines")
+    parser.add_argument("--folder", type=Path, help="folder for temporary files, about 0.4 GB per million lines")
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "joint.json")
     args = parser.parse_args()
     result: dict[str, Any] = {"codes": args.codes, "workers": args.workers, "learn": [], "binarize": []}
@@ -62,7 +62,7 @@ def save(path: Path, result: dict[str, Any]) -> None:
 
 
 class Bench:
-    """The generated shards, which grow as they are asked for, and what is measured on them."""
+    """Generates shards on demand and measures the stages on them."""
 
     def __init__(self, folder: Path, codes: int, workers: int) -> None:
         self.folder = folder
@@ -73,7 +73,7 @@ class Bench:
         write_json(folder / "held_out.json.zst", {"documents": [], "lines": []})
 
     def grow(self, shards: int) -> None:
-        """Have so many shards of tokenized text."""
+        """Generate tokenized shards until there are `shards` of them."""
         new = range(len(self.shards), shards)
         paths = [self.folder / f"{number:05d}.jsonl.zst" for number in new]
         with ProcessPoolExecutor(self.workers) as pool:
@@ -82,7 +82,7 @@ class Bench:
                 self.types = np.union1d(self.types, ids)
 
     def learn(self, shards: int) -> dict[str, Any]:
-        """Codes from the lines of so many shards, all in one job."""
+        """Measure learn-bpe on all lines of `shards` shards."""
         self.grow(shards)
         split = {"language": "en", "shards": list(map(str, self.shards)), "train_lines": [LINES] * shards}
         write_json(self.folder / "split.json", split)
@@ -97,7 +97,7 @@ class Bench:
         return row
 
     def binarize(self, megabytes: int) -> dict[str, Any]:
-        """The first `megabytes` MB of segmented text, with a vocabulary of its own."""
+        """Measure binarize on the first `megabytes` MB of segmented text, with their vocabulary."""
         if not (self.folder / "codes").exists():
             self.learn(1)
         self.segment(megabytes)
@@ -115,7 +115,7 @@ class Bench:
         return row
 
     def segment(self, megabytes: int) -> None:
-        """Have so much segmented text, and the vocabulary of all of it."""
+        """Segment shards until there are `megabytes` MB of text, and write their vocabulary."""
         whole = self.folder / "segmented"
         number = len(list(self.folder.glob("*.symbols.zst")))
         while not whole.exists() or whole.stat().st_size < megabytes * MILLION:
@@ -135,7 +135,7 @@ class Bench:
 
 
 def write_shard(path: Path, number: int) -> np.ndarray:
-    """Write `LINES` lines of made-up words, the same for the same number; return the ids of the words, each once."""
+    """Write `LINES` lines of made-up words, determined by `number`; return the distinct ids of the words."""
     random = np.random.default_rng((1, number))
     common = list(map(dumps.spell, range(dumps.COMMON)))
     seen = []

@@ -13,8 +13,8 @@ from transformers import XLMTokenizer
 
 from wikixlm.bpe.codes import SPECIALS, Merge, read_codes, write_codes
 from wikixlm.bpe.encoder import BPEEncoder
-from wikixlm.bpe.learn import Sample, _learnable, count_merges, learn
-from wikixlm.bpe.vocabulary import ordered
+from wikixlm.bpe.learn import Sample, _without_reserved, count_merges, learn
+from wikixlm.bpe.vocabulary import sort_symbols
 from wikixlm.errors import UserError
 
 WORDS = "low lower lowest new newer newest wide wider widest лес леса лесов 中文 中国 का की के สวัส สวัส ааааа аааа"
@@ -108,13 +108,13 @@ def test_ids_are_those_of_transformers_xlm_tokenizer(tmp_path):
     text = [*random_text(2), *(" ".join(odd) for _ in range(20)), "low@@ @@ </w> ab<s>"]
     sample = tmp_path / "sample"
     drawn = Sample(sample)
-    sample.write_text("".join(f"{_learnable(line, drawn)}\n" for line in text), encoding="utf-8")
+    sample.write_text("".join(f"{_without_reserved(line, drawn)}\n" for line in text), encoding="utf-8")
     merges = learn(drawn, 500)
     write_codes(tmp_path / "codes", merges)
     merges = read_codes(tmp_path / "codes")
     encoder = BPEEncoder(merges)
     segmented = [encoder.encode(line) for line in text]
-    entries = [symbol for symbol, _ in ordered(encoder.statistics().symbols)]
+    entries = [symbol for symbol, _ in sort_symbols(encoder.statistics().symbols)]
     ids = {symbol: number for number, symbol in enumerate([*SPECIALS, *entries])}
 
     def transformers_name(symbol):

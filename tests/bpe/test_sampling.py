@@ -33,15 +33,15 @@ def test_what_a_small_language_cannot_give_is_shared_in_the_proportions_of_the_o
 def test_the_sample_has_the_size_asked_for_and_depends_on_seed_and_language_only():
     lines = [(str(number % 700), f"line {number}") for number in range(20_000)]
     sampler = LineSampler(42, "en", 0.25)
-    taken = [line for line in lines if sampler.takes(*line)]
+    taken = [line for line in lines if sampler.selects(*line)]
     assert abs(len(taken) - 5000) < 5 * math.sqrt(20_000 * 0.25 * 0.75)
     random.Random(0).shuffle(lines)
-    assert {line for line in lines if LineSampler(42, "en", 0.25).takes(*line)} == set(taken)
+    assert {line for line in lines if LineSampler(42, "en", 0.25).selects(*line)} == set(taken)
     for other in (LineSampler(43, "en", 0.25), LineSampler(42, "fr", 0.25)):
-        assert {line for line in lines if other.takes(*line)} != set(taken)
+        assert {line for line in lines if other.selects(*line)} != set(taken)
 
 
 def test_a_share_of_one_takes_every_line_and_of_zero_none():
     for number in range(1000):
-        assert LineSampler(1, "en", 1.0).takes(str(number), "")
-        assert not LineSampler(1, "en", 0.0).takes(str(number), "")
+        assert LineSampler(1, "en", 1.0).selects(str(number), "")
+        assert not LineSampler(1, "en", 0.0).selects(str(number), "")

@@ -60,7 +60,7 @@ def pipeline(language, raw):
     """Segmented lines, by the tokenize stage's function and the encoder."""
     paragraphs = [line.strip() for line in raw.split("\n") if line.strip()]
     document = Document("1", paragraphs)
-    tokenized = tokenize.tokenize_document(document, LineTokenizer(language), tokenize.Counts(language))
+    tokenized = tokenize.tokenize_document(document, LineTokenizer(language), tokenize.TokenizeCounts(language))
     encoder = BPEEncoder(read_codes_of(CODES))
     return [encoder.encode(line) for line in tokenized.lines]
 

@@ -57,7 +57,10 @@ def make_text(directory: Path) -> None:
     for language, (train, valid, test) in LINES.items():
         for number, shard in enumerate(shard_names(language)):
             emptied = 2 if language == "en" and not number else 0
-            _write(counts / "tokenize" / language / f"{shard}.json", tokenize.Counts(language, lines_emptied=emptied))
+            _write(
+                counts / "tokenize" / language / f"{shard}.json",
+                tokenize.TokenizeCounts(language, lines_emptied=emptied),
+            )
             lines = train // SHARDS[language]
             _segmented(counts / "apply_bpe" / language / f"{shard}.json", lines, 5, 10)
         _segmented(counts / "apply_bpe" / language / "valid.json", valid, 5, 11)

@@ -1,8 +1,8 @@
 """Segment one tokenized shard's training lines, or one held-out split, with the BPE codes.
 
-Writes the segmented lines (`@@ ` joints, one line in, one line out), the counts of the symbols in them, and how the
-text was split: tokens per word, share of whole words, share of characters that the codes don't know (they are kept,
-as symbols of their own). Memory is flat: word types are remembered up to a bound.
+Writes the segmented lines (word-internal symbols end in `@@`; one line in, one line out), the counts of their symbols,
+and statistics: tokens per word, share of whole words, share of characters that the codes don't know (they are kept, as
+symbols of their own). Memory use is flat: word types are cached up to a bound.
 """
 
 import argparse
@@ -10,10 +10,9 @@ import itertools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from wikixlm.bpe.codes import read_codes
-from wikixlm.bpe.encoder import BPEEncoder, SplitStatistics
+from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.bpe.statistics import with_shares
 from wikixlm.bpe.vocabulary import write_symbols
 from wikixlm.errors import UserError
@@ -23,14 +22,14 @@ from wikixlm.tokenize.split import load_held_out, train_lines
 _BATCH = 2000  # lines written at a time
 
 
-def lines_of(path: Path) -> Iterator[str]:
+def read_lines(path: Path) -> Iterator[str]:
     """The lines of a tokenized plain-text file, without their line ends."""
     with open_text(path) as stream:
         for line in stream:
             yield line.removesuffix("\n")
 
 
-def segment_file(lines: Iterator[str], encoder: BPEEncoder, output: Path) -> tuple[int, int]:
+def segment_lines(lines: Iterator[str], encoder: BPEEncoder, output: Path) -> tuple[int, int]:
     """Write the segmented lines; return the lines read and the lines written."""
     read = written = 0
     with atomic_binary(output) as stream:
@@ -44,48 +43,60 @@ def segment_file(lines: Iterator[str], encoder: BPEEncoder, output: Path) -> tup
     return read, written
 
 
-def report(read: int, written: int, split: SplitStatistics) -> dict[str, Any]:
-    """The counts that the stage writes."""
-    counts = {
-        "lines_in": read,
-        "lines_out": written,
-        "words": split.words,
-        "tokens": split.tokens,
-        "whole_words": split.whole_words,
-        "characters": split.characters,
-        "unknown_characters": split.unknown_characters,
-        "symbols": len(split.symbols),
-    }
-    return with_shares(counts)
+def apply_codes(
+    codes: Path, lines: Iterator[str], output: Path, symbols: Path | None, counts_file: Path | None
+) -> None:
+    """Segment lines with the codes of a file.
+
+    Args:
+        codes: the codes file.
+        lines: tokenized lines.
+        output: gets the segmented lines.
+        symbols: gets the symbol counts, `symbol count` lines.
+        counts_file: gets the counts of lines and how words were split (JSON).
+
+    Raises:
+        UserError: the codes or a line are bad; nothing is written then.
+    """
+    encoder = BPEEncoder(read_codes(codes))
+    read, written = segment_lines(lines, encoder, output)
+    statistics = encoder.statistics()
+    if symbols:
+        write_symbols(symbols, statistics.symbols)
+    counts = with_shares(
+        {
+            "lines_in": read,
+            "lines_out": written,
+            "words": statistics.words,
+            "tokens": statistics.tokens,
+            "whole_words": statistics.whole_words,
+            "characters": statistics.characters,
+            "unknown_characters": statistics.unknown_characters,
+            "symbols": len(statistics.symbols),
+        }
+    )
+    logging.info("%s", counts)
+    if counts_file:
+        write_json(counts_file, counts)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("--codes", type=Path, required=True, help="BPE codes, fastBPE's or subword-nmt's format")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--tokenized", type=Path, metavar="SHARD", help="tokenized shard; its training lines are taken")
+    source.add_argument("--tokenized", type=Path, metavar="SHARD", help="tokenized shard; its training lines are used")
     source.add_argument("--lines", type=Path, metavar="FILE", help="tokenized text, one line a paragraph (valid, test)")
-    parser.add_argument("--held-out", type=Path, metavar="FILE", help="what training leaves out; goes with --tokenized")
+    parser.add_argument("--held-out", type=Path, metavar="FILE", help="what training leaves out; with --tokenized")
     parser.add_argument("--output", type=Path, required=True, help="segmented lines")
     parser.add_argument("--symbols", type=Path, help="where the symbol counts go, `symbol count` lines")
     parser.add_argument("--counts", type=Path, help="lines, and how words were split (JSON)")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the stage."""
     if bool(args.tokenized) != bool(args.held_out):
         raise UserError("--held-out goes with --tokenized: a shard's training lines are what the held-out file leaves")
     lines: Iterator[str]
     if args.tokenized:
         lines = (line for _, line in train_lines(args.tokenized, load_held_out(args.held_out)))
     else:
-        lines = lines_of(args.lines)
-    encoder = BPEEncoder(read_codes(args.codes))
-    read, written = segment_file(lines, encoder, args.output)
-    statistics = encoder.statistics()
-    if args.symbols:
-        write_symbols(args.symbols, statistics.symbols)
-    counts = report(read, written, statistics)
-    logging.info("%s", counts)
-    if args.counts:
-        write_json(args.counts, counts)
+        lines = read_lines(args.lines)
+    apply_codes(args.codes, lines, args.output, args.symbols, args.counts)

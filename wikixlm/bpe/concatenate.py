@@ -1,7 +1,7 @@
-"""Join the segmented shards of one language into one plain text file, and add up their counts.
+"""Concatenate one language's segmented training shards into a plain text file, and add up their counts.
 
-Every line that the BPE stage wrote must arrive: the lines are counted again here and compared with the shards' counts
-(--input-counts), and with what the split stage gave this part of the language (--split).
+No line may be lost: the lines are counted again and compared with the shards' counts (--input-counts), and with the
+training lines that the split stage counted (--split).
 """
 
 import argparse
@@ -16,11 +16,11 @@ from wikixlm.files import atomic_binary, open_binary, read_json, write_json
 _BLOCK = 1 << 20
 
 
-def join(inputs: list[Path], expected: list[int] | None, output: Path) -> int:
+def concatenate(inputs: list[Path], expected: list[int] | None, output: Path) -> int:
     """Write the inputs, in their order, to `output`; return the number of lines.
 
     Raises:
-        UserError: an input does not hold the lines expected of it, or none has any.
+        UserError: an input has another number of lines than expected (None: not compared), or none has any.
     """
     total = 0
     with atomic_binary(output) as stream:
@@ -43,8 +43,12 @@ def join(inputs: list[Path], expected: list[int] | None, output: Path) -> int:
     return total
 
 
-def shard_counts(counts_files: list[Path], inputs: list[Path]) -> list[dict[str, int]]:
-    """What `wikixlm apply-bpe` counted for each input."""
+def read_shard_counts(counts_files: list[Path], inputs: list[Path]) -> list[dict[str, int]]:
+    """Read the counts that `wikixlm apply-bpe` wrote for each input.
+
+    Raises:
+        UserError: not one file for each input, or a count is missing.
+    """
     if len(counts_files) != len(inputs):
         raise UserError(
             f"{len(counts_files)} files of --input-counts for {len(inputs)} --inputs; one for each is expected"
@@ -52,42 +56,44 @@ def shard_counts(counts_files: list[Path], inputs: list[Path]) -> list[dict[str,
     return [read_counts(path) for path in counts_files]
 
 
-def _check_total(output: Path, lines: int, split: Path, part: str) -> None:
+def check_total(output: Path, lines: int, split: Path) -> None:
+    """Compare the number of lines with what the split stage counted.
+
+    Raises:
+        UserError: they differ, or the file has another form.
+    """
     try:
-        expected = read_json(split)["lines"][part]
+        expected = read_json(split)["lines"]["train"]
     except (KeyError, TypeError) as failure:
         raise UserError(f"{split} does not come from `wikixlm split` ({failure}); delete it and run again") from failure
     if lines != expected:
-        raise UserError(f"{output} would have {lines} lines, but {split} gives {part} {expected}; run the shards again")
+        raise UserError(f"{output} would have {lines} lines, but {split} gives train {expected}; run the shards again")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument(
         "--inputs", type=Path, nargs="+", required=True, metavar="FILE", help="segmented shards, in the order wanted"
     )
     parser.add_argument(
         "--input-counts", type=Path, nargs="+", metavar="FILE", help="the shards' counts from apply-bpe, same order"
     )
-    parser.add_argument("--split", type=Path, metavar="FILE", help="the language's split.json, to compare lines with")
-    parser.add_argument("--part", choices=["train", "valid", "test"], default="train", help="which part of --split")
+    parser.add_argument("--split", type=Path, metavar="FILE", help="the language's split.json, for the expected lines")
     parser.add_argument("--output", type=Path, required=True, help="plain text, one line a paragraph")
     parser.add_argument("--symbols", type=Path, nargs="+", metavar="FILE", help="symbol counts of the shards")
-    parser.add_argument("--output-symbols", type=Path, help="where their sum goes")
-    parser.add_argument("--counts", type=Path, help="where the sum of --input-counts goes (JSON)")
+    parser.add_argument("--output-symbols", type=Path, help="the sum of --symbols")
+    parser.add_argument("--counts", type=Path, help="the sum of --input-counts (JSON)")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the stage."""
     if bool(args.symbols) != bool(args.output_symbols):
         raise UserError("--symbols and --output-symbols go together")
     if args.counts and not args.input_counts:
         raise UserError("--counts is the sum of --input-counts, which are missing")
-    counts = shard_counts(args.input_counts, args.inputs) if args.input_counts else None
+    counts = read_shard_counts(args.input_counts, args.inputs) if args.input_counts else None
     expected = [each["lines_out"] for each in counts] if counts else None
     if args.split and expected is not None:
-        _check_total(args.output, sum(expected), args.split, args.part)
-    lines = join(args.inputs, expected, args.output)
+        check_total(args.output, sum(expected), args.split)
+    lines = concatenate(args.inputs, expected, args.output)
     if args.symbols:
         write_symbols(args.output_symbols, merge_symbols(args.symbols))
     logging.info("%s: %d lines", args.output, lines)

@@ -1,4 +1,4 @@
-"""Applying BPE codes to words: `low@@ er`, byte-identical to subword-nmt, with counts of what was written."""
+"""Apply BPE codes to words, byte-identical to subword-nmt, and count the symbols."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ from tokenizers.models import BPE
 from wikixlm.bpe.codes import CONTINUATION, END_OF_WORD, Merge
 from wikixlm.errors import UserError
 
-_UNKNOWN = " "  # stands for a character that no merge knows; no symbol can contain a space
+_UNKNOWN = " "  # the model's symbol for a character that no merge has; no other symbol can contain a space
 _CACHED_WORDS = 400_000  # word types; about 100 bytes each, twice (segmentation, count)
 
 
-class SplitStatistics(NamedTuple):
-    """How words were split: totals over all words segmented so far, and the counts of the symbols written.
+class EncodingStatistics(NamedTuple):
+    """Totals over all words encoded so far, and the counts of their symbols.
 
-    `whole_words` counts words of a single symbol; `unknown_characters` those characters of longer words that occur
-    nowhere in the codes (a character that stands alone, such as a comma, needs no codes).
+    `whole_words` counts words of a single symbol; `unknown_characters` counts characters, in words of several symbols,
+    that occur nowhere in the codes (a word of one character, such as a comma, needs no codes).
     """
 
     words: int
@@ -31,17 +31,21 @@ class SplitStatistics(NamedTuple):
 class BPEEncoder:
     """Applies codes to lines of words, byte-identical to subword-nmt, and counts the symbols.
 
-    Words are segmented once and remembered; when the table is full it is emptied, so memory stays flat.
+    Encoded words are cached; the cache is emptied when it is full, so memory use is flat.
+
+    Args:
+        merges: the codes.
+        cached_words: the size of the cache, in word types.
     """
 
     def __init__(self, merges: Iterable[Merge], cached_words: int = _CACHED_WORDS) -> None:
         self._words = _Words(merges)
         self._cached_words = cached_words
         self._seen: Counter[str] = Counter()
-        self._totals = SplitStatistics(0, 0, 0, 0, 0, Counter())
+        self._totals = EncodingStatistics(0, 0, 0, 0, 0, Counter())
 
     def encode(self, line: str) -> str:
-        """Segment a line of words separated by single spaces.
+        """Encode a line of words separated by single spaces: `lower` -> `low@@ er`.
 
         Raises:
             UserError: a word contains other white space, at which fairseq would split it.
@@ -52,15 +56,15 @@ class BPEEncoder:
         self._seen.update(words)
         segmented = " ".join(map(self._words.__getitem__, words))
         if len(self._words) > self._cached_words:
-            self._forget()
+            self._empty_cache()
         return segmented
 
-    def statistics(self) -> SplitStatistics:
+    def statistics(self) -> EncodingStatistics:
         """The totals over all lines so far."""
-        self._forget()
+        self._empty_cache()
         return self._totals
 
-    def _forget(self) -> None:
+    def _empty_cache(self) -> None:
         words, whole, tokens, characters, unknown, symbols = self._totals
         knows = self._words.alphabet.issuperset
         once: list[str] = []  # most word types: counted together, which is faster
@@ -79,13 +83,13 @@ class BPEEncoder:
             elif not knows(word):
                 unknown += count * sum(not knows(character) for character in word)
         symbols.update(once)
-        self._totals = SplitStatistics(words, whole, tokens, characters, unknown, symbols)
+        self._totals = EncodingStatistics(words, whole, tokens, characters, unknown, symbols)
         self._seen.clear()
         self._words.clear()
 
 
 class _Words(dict[str, str]):
-    """Word -> its symbols, joined by `@@ `; a missing word is segmented by the tokenizers library."""
+    """Word -> its symbols, joined by spaces; the tokenizers library encodes missing words."""
 
     def __init__(self, merges: Iterable[Merge]) -> None:
         super().__init__()
@@ -93,7 +97,7 @@ class _Words(dict[str, str]):
         symbols = {symbol: None for left, right in pairs for symbol in (left, right, left + right)}
         vocabulary = {symbol: number for number, symbol in enumerate([_UNKNOWN, *symbols])}
         self.alphabet = frozenset(character for symbol in symbols for character in symbol.removesuffix(END_OF_WORD))
-        # Without a symbol for what is unknown the library would drop such characters silently.
+        # Without an unknown symbol the library would drop such characters silently.
         self._model = BPE(
             vocabulary, pairs, unk_token=_UNKNOWN, fuse_unk=False, end_of_word_suffix=END_OF_WORD, cache_capacity=0
         )
@@ -115,7 +119,7 @@ class _Words(dict[str, str]):
 
 
 def _put_back(pieces: list[str], word: str) -> None:
-    """Replace each mark for an unknown character by the character of `word` that it stands for."""
+    """Replace each unknown symbol by the character of `word` at its position."""
     position = 0
     for index, piece in enumerate(pieces):
         if piece == _UNKNOWN:

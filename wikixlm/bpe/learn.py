@@ -1,12 +1,12 @@
 """Learn joint BPE codes from a sample of all languages' training text.
 
 The sample is drawn from the whole corpus, line by line, with XLM's probabilities p ~ n^alpha over languages; it
-depends on the seed, not on shards or cores, and neither do the codes. The codes are written in fastBPE's format:
-`left right count` a merge, where count is how often the merge is made in the sample. Memory grows with the number of
+depends on the seed, not on shards or cores, and neither do the codes. The codes are written in fastBPE's format, one
+merge a line, `left right count`; count is how often the merge is made in the sample. Memory grows with the number of
 different words in the sample, by 1 KB each: the trainer keeps a record for each character of each word, and for each
-pair of symbols the words that have it (benchmarks/joint.py, words of 7.5 characters).
+pair of symbols the words that have it (measured by benchmarks/joint.py, words of 7.5 characters).
 
-With --codes-file nothing is learned: the file is checked and taken over.
+With --codes-file nothing is learned: the file is checked and copied.
 """
 
 import argparse
@@ -34,10 +34,10 @@ _BATCH = 1000  # lines handed to the trainer at a time
 
 
 @dataclass
-class Language:
-    """What `wikixlm split` says of a language: its tokenized shards, and the training lines in each."""
+class TrainingText:
+    """A language's tokenized shards, the training lines in each, and the file of what training leaves out."""
 
-    name: str
+    language: str
     shards: list[Path]
     train_lines: list[int]
     held_out: Path
@@ -49,7 +49,7 @@ class Language:
 
 @dataclass
 class Sample:
-    """The sample's file (one line of words a line) and what it is made of."""
+    """The sample's file, one line of words a line, and statistics of its text."""
 
     path: Path
     lines: dict[str, int] = field(default_factory=dict)
@@ -58,8 +58,8 @@ class Sample:
     final_characters: set[str] = field(default_factory=set)
 
 
-def read_split(path: Path) -> Language:
-    """Read a split.json; its held-out lines lie beside it.
+def read_split(path: Path) -> TrainingText:
+    """Read a split.json; its held_out.json.zst is in the same folder.
 
     Raises:
         UserError: the file does not come from the split stage.
@@ -67,49 +67,48 @@ def read_split(path: Path) -> Language:
     content = read_json(path)
     try:
         shards = [Path(shard) for shard in content["shards"]]
-        language = Language(content["language"], shards, content["train_lines"], path.parent / "held_out.json.zst")
+        text = TrainingText(content["language"], shards, content["train_lines"], path.parent / "held_out.json.zst")
     except (KeyError, TypeError) as failure:
         raise UserError(f"{path} does not come from `wikixlm split` ({failure}); delete it and run again") from failure
-    if len(language.shards) != len(language.train_lines):
-        raise UserError(f"{path}: {len(language.shards)} shards but {len(language.train_lines)} counts of lines")
-    return language
+    if len(text.shards) != len(text.train_lines):
+        raise UserError(f"{path}: {len(text.shards)} shards but {len(text.train_lines)} counts of lines")
+    return text
 
 
-def draw_sample(languages: list[Language], alpha: float, wanted: int, seed: int, path: Path) -> Sample:
-    """Write the sampled lines of all languages to `path`, without words that no codes should be learned from.
+def draw_sample(texts: list[TrainingText], alpha: float, sample_lines: int, seed: int, path: Path) -> Sample:
+    """Write about `sample_lines` lines of all languages to `path`, without words that contain reserved strings.
 
     Raises:
-        UserError: a shard does not hold the lines that the split stage counted in it.
+        UserError: a shard has another number of lines than the split stage counted.
     """
-    quota = quotas({language.name: language.lines for language in languages}, alpha, wanted)
+    quota = quotas({text.language: text.lines for text in texts}, alpha, sample_lines)
     sample = Sample(path)
     with atomic_text(path) as stream:
-        for language in languages:
-            share = quota[language.name] / language.lines if language.lines else 0.0
-            sample.lines[language.name] = _draw_language(
-                language, LineSampler(seed, language.name, share), sample, stream
-            )
-            logging.info("%s: %d of %d lines", language.name, sample.lines[language.name], language.lines)
+        for text in texts:
+            share = quota[text.language] / text.lines if text.lines else 0.0
+            drawn = _draw_language(text, LineSampler(seed, text.language, share), sample, stream)
+            sample.lines[text.language] = drawn
+            logging.info("%s: %d of %d lines", text.language, drawn, text.lines)
     return sample
 
 
-def _draw_language(language: Language, sampler: LineSampler, sample: Sample, stream: IO[str]) -> int:
-    held_out = load_held_out(language.held_out)
-    taken = 0
-    for shard, expected in zip(language.shards, language.train_lines, strict=True):
+def _draw_language(text: TrainingText, sampler: LineSampler, sample: Sample, stream: IO[str]) -> int:
+    held_out = load_held_out(text.held_out)
+    drawn = 0
+    for shard, expected in zip(text.shards, text.train_lines, strict=True):
         seen = 0
         for document_id, line in train_lines(shard, held_out):
             seen += 1
-            if sampler.takes(document_id, line):
-                taken += 1
-                stream.write(_learnable(line, sample) + "\n")
+            if sampler.selects(document_id, line):
+                drawn += 1
+                stream.write(_without_reserved(line, sample) + "\n")
         if seen != expected:
             raise UserError(f"{shard}: {seen} training lines, but split counted {expected}; delete it and run again")
-    return taken
+    return drawn
 
 
-def _learnable(line: str, sample: Sample) -> str:
-    """The line without words that contain reserved strings; notes the characters of the others."""
+def _without_reserved(line: str, sample: Sample) -> str:
+    """The line without words that contain reserved strings; adds the characters of the others to `sample`."""
     if any(reserved in line for reserved in RESERVED):
         words = line.split(" ")
         kept = [word for word in words if not any(reserved in word for reserved in RESERVED)]
@@ -123,11 +122,11 @@ def _learnable(line: str, sample: Sample) -> str:
 def learn(sample: Sample, codes: int) -> list[Merge]:
     """Learn up to `codes` merges from the sample, most frequent pair first.
 
-    Ties are broken by the ids that the trainer gives to the symbols; it numbers word-final characters as it meets
-    them, in an order that changes from run to run. They are therefore announced beforehand, sorted.
+    The trainer breaks ties by the ids of symbols, and numbers word-final characters in an order that changes from run
+    to run; passing them sorted, as special tokens, fixes their ids.
 
     Raises:
-        UserError: fewer codes are wanted than the sample has characters.
+        UserError: `codes` is less than the sample's number of characters.
     """
     sample.characters.discard(" ")
     if codes < len(sample.characters):
@@ -147,7 +146,7 @@ def learn(sample: Sample, codes: int) -> list[Merge]:
     tokenizer.pre_tokenizer = pre_tokenizers.CharDelimiterSplit(" ")
     tokenizer.train_from_iterator(_batches(sample.path), trainer)
     learned: list[tuple[str, str]] = json.loads(tokenizer.to_str())["model"]["merges"]
-    # fastBPE refuses two merges that make the same symbol; the trainer gives such a pair no new symbol either.
+    # fastBPE refuses two merges that make the same symbol; such a pair gets no new symbol from the trainer either.
     unique: dict[str, tuple[str, str]] = {}
     for left, right in learned:
         unique.setdefault(left + right, (left, right))
@@ -171,10 +170,10 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def count_merges(merges: list[Merge], sample: Path) -> list[Merge]:
-    """Say how often each merge is made when the sample is segmented.
+    """Count how often each merge is made when the sample is encoded.
 
-    A symbol is made each time it is written or is part of a larger one that is made; going from the last merge to the
-    first, all larger ones are known before their parts.
+    A symbol is made each time it is written or is part of a larger one that is made. From the last merge to the first,
+    the counts of all larger symbols are known before those of their parts.
     """
     encoder = BPEEncoder(merges)
     for line in _lines(sample):
@@ -191,21 +190,36 @@ def count_merges(merges: list[Merge], sample: Path) -> list[Merge]:
     return counted[::-1]
 
 
-def learn_codes(args: argparse.Namespace) -> dict[str, Any]:
-    """Draw the sample, learn, write `args.output`; return the counts."""
-    languages = [read_split(path) for path in args.splits]
-    with work_folder(args.output) as folder:
-        sample = draw_sample(languages, args.alpha, args.sample_lines, args.seed, folder / "sample.zst")
-        merges = count_merges(learn(sample, args.codes), sample.path)
+def learn_codes(
+    splits: list[Path], codes: int, alpha: float, sample_lines: int, seed: int, output: Path
+) -> dict[str, Any]:
+    """Draw the sample, learn the codes and write them.
+
+    Args:
+        splits: the split.json of each language.
+        codes: merges to learn.
+        alpha: sampling exponent, see `quotas`.
+        sample_lines: lines to learn from, over all languages.
+        seed: another seed gives another sample.
+        output: the codes file.
+
+    Returns:
+        The counts of codes, characters, sampled lines and words left out.
+
+    Raises:
+        UserError: a shard is damaged, or no codes can be learned; nothing is written then.
+    """
+    texts = [read_split(path) for path in splits]
+    with work_folder(output) as folder:
+        sample = draw_sample(texts, alpha, sample_lines, seed, folder / "sample.zst")
+        merges = count_merges(learn(sample, codes), sample.path)
     if not merges:
         raise UserError(
             f"no BPE codes: no pair of characters comes twice in {sum(sample.lines.values())} sampled lines"
         )
-    if len(merges) < args.codes:
-        console.warn(
-            f"bpe.codes is {args.codes}, but the sampled text gives only {len(merges)}; the run goes on with those"
-        )
-    write_codes(args.output, merges)
+    if len(merges) < codes:
+        console.warn(f"bpe.codes is {codes}, but the sampled text gives only {len(merges)}; the run uses those")
+    write_codes(output, merges)
     return {
         "codes": len(merges),
         "characters": len(sample.characters),
@@ -215,16 +229,15 @@ def learn_codes(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--splits",
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="split.json of each language, held_out.json.zst beside it",
+        help="split.json of each language, with held_out.json.zst in the same folder",
     )
-    source.add_argument("--codes-file", type=Path, help="take these codes (fastBPE's or subword-nmt's) over unchanged")
+    source.add_argument("--codes-file", type=Path, help="use these codes (fastBPE's or subword-nmt's)")
     parser.add_argument("--codes", type=int, default=60000, help="merges to learn over all languages")
     parser.add_argument("--alpha", type=float, default=0.5, help="sample languages with p ~ n^alpha")
     parser.add_argument("--sample-lines", type=int, default=10_000_000, help="lines to learn from, over all languages")
@@ -234,13 +247,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the stage."""
     if args.codes_file:
         merges = read_codes(args.codes_file)
         write_codes(args.output, merges)
         counts: dict[str, Any] = {"codes": len(merges), "codes_file": str(args.codes_file)}
     else:
-        counts = learn_codes(args)
+        counts = learn_codes(args.splits, args.codes, args.alpha, args.sample_lines, args.seed, args.output)
     logging.info("%s", counts)
     if args.counts:
         write_json(args.counts, counts)

@@ -1,8 +1,8 @@
-"""How much each language counts: sampling with probabilities proportional to n^alpha.
+"""Sampling languages with probabilities proportional to n^alpha.
 
 XLM (Conneau & Lample 2019, https://arxiv.org/abs/1901.07291, section 3.1) draws sentences from language i with
 probability q_i = p_i^alpha / sum_j p_j^alpha, where p_i = n_i / sum_j n_j is its share of the corpus; alpha is 0.5 for
-learning BPE and 0.7 for training. An alpha below 1 lifts small languages.
+learning BPE and 0.7 for training. An alpha below 1 raises the share of small languages.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 
 def probabilities(sizes: Mapping[str, int], alpha: float) -> dict[str, float]:
-    """XLM's q_i for languages with `sizes` (lines, tokens or examples: only the proportions matter); 0 for size 0."""
+    """Compute XLM's q_i from `sizes` (lines, tokens or examples: only the proportions matter); 0 for size 0."""
     total = sum(sizes.values())
     weights = {language: (size / total) ** alpha if size else 0.0 for language, size in sizes.items()}
     scale = sum(weights.values()) or 1.0
@@ -18,10 +18,10 @@ def probabilities(sizes: Mapping[str, int], alpha: float) -> dict[str, float]:
 
 
 def quotas(sizes: Mapping[str, int], alpha: float, wanted: int) -> dict[str, float]:
-    """How many of `wanted` lines each language gives, in expectation.
+    """Distribute `wanted` lines over languages, in expectation.
 
-    Proportional to `probabilities`, but no language gives more than it has; what it can't give is shared among the
-    others in the same proportions. All lines, where `wanted` exceeds them.
+    Proportional to `probabilities`, but no language gives more than it has; the others make up for it in the same
+    proportions. All lines if `wanted` exceeds them.
     """
     given: dict[str, float] = {}
     open_languages = dict(sizes)
@@ -37,7 +37,7 @@ def quotas(sizes: Mapping[str, int], alpha: float, wanted: int) -> dict[str, flo
 
 
 class LineSampler:
-    """Takes each line of a language with the same probability, decided by a seeded 64-bit hash of what the line is.
+    """Selects each line of a language with the same probability, by a seeded 64-bit hash.
 
     The choice depends on seed, language, document id and the line's text alone: not on shards, their order or cores.
     """
@@ -46,8 +46,7 @@ class LineSampler:
         self._start = hashlib.blake2b(f"{seed}:{language}:".encode(), digest_size=8)
         self._limit = int(share * 2**64) if share < 1 else 2**64
 
-    def takes(self, document_id: str, line: str) -> bool:
-        """Whether the line belongs to the sample."""
+    def selects(self, document_id: str, line: str) -> bool:
         digest = self._start.copy()
         digest.update(f"{document_id}\n{line}".encode())
         return int.from_bytes(digest.digest(), "little") < self._limit

@@ -1,8 +1,8 @@
-"""How each language's text splits into symbols: one table from the counts of `wikixlm apply-bpe`.
+"""Tabulate how each language's text splits into symbols, from the counts of `wikixlm apply-bpe`.
 
-The table: `lines`, `words` and `tokens` (symbols) of a language's split; `tokens_per_word`; `whole_words` the share of
-words that are a single symbol; `unknown_characters` the share of characters that occur nowhere in the codes, within
-words of several symbols. A language far above the others in the first or the last, or far below in the second, has too
+Columns: `lines`, `words` and `tokens` (symbols) of a language's split; `tokens_per_word`; `whole_words`, the share of
+words that are a single symbol; `unknown_characters`, the share of characters, in words of several symbols, that occur
+nowhere in the codes. A language far above the others in the first or the last, or far below in the second, has too
 few codes of its own: raise bpe.codes, or lower bpe.alpha.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, read_json
+from wikixlm.run_layout import SPLITS
 
 COUNTED = ("lines_in", "lines_out", "words", "tokens", "whole_words", "characters", "unknown_characters")
 HEADER = ("language", "split", "lines", "words", "tokens", "tokens_per_word", "whole_words", "unknown_characters")
-SPLITS = ("train", "valid", "test")
 
 
 def with_shares(counts: Mapping[str, int]) -> dict[str, Any]:
-    """Counts, `COUNTED` or more, and what follows from them; all 0 where there are no words."""
+    """Add the shares that follow from counts (`COUNTED` or more); all are 0 where there are no words."""
     words, characters = max(counts["words"], 1), max(counts["characters"], 1)
     return {
         **counts,
@@ -32,7 +32,7 @@ def with_shares(counts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def read_counts(path: Path) -> dict[str, int]:
-    """What `wikixlm apply-bpe` or `wikixlm concatenate` counted, without the shares.
+    """Read the counts of `wikixlm apply-bpe` or `wikixlm concatenate`, without the shares.
 
     Raises:
         UserError: a count is missing.
@@ -45,7 +45,7 @@ def read_counts(path: Path) -> dict[str, int]:
 
 
 def add_up(counts: Iterable[Mapping[str, int]]) -> dict[str, Any]:
-    """The sum over shards, with shares."""
+    """Add up the counts of shards, and add the shares."""
     total = dict.fromkeys(COUNTED, 0)
     for each in counts:
         for key in COUNTED:
@@ -53,15 +53,13 @@ def add_up(counts: Iterable[Mapping[str, int]]) -> dict[str, Any]:
     return with_shares(total)
 
 
-def row(language: str, split: str, path: Path) -> list[str]:
-    """A line of the table."""
+def table_row(language: str, split: str, path: Path) -> list[str]:
     counts = with_shares(read_counts(path))
     shares = counts["tokens_per_word"], counts["share_whole_words"], counts["share_unknown_characters"]
     return list(map(str, (language, split, counts["lines_out"], counts["words"], counts["tokens"], *shares)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("--languages", nargs="+", required=True, metavar="L", help="languages, in the table's order")
     for split in SPLITS:
         parser.add_argument(
@@ -71,14 +69,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the stage."""
     files = {split: getattr(args, split) for split in SPLITS}
     for split, paths in files.items():
         if len(paths) != len(args.languages):
             raise UserError(
                 f"--{split} has {len(paths)} files for {len(args.languages)} --languages; one each is expected"
             )
-    rows = [row(lang, split, files[split][index]) for index, lang in enumerate(args.languages) for split in SPLITS]
+    rows = [
+        table_row(lang, split, files[split][index]) for index, lang in enumerate(args.languages) for split in SPLITS
+    ]
     with atomic_text(args.output) as stream:
         stream.writelines("\t".join(fields) + "\n" for fields in (HEADER, *rows))
     logging.info("%s: %d rows", args.output, len(rows))

@@ -1,10 +1,10 @@
 """Merge the languages' symbol counts into the joint vocabulary, in fairseq's format: `symbol count` lines.
 
-Most frequent symbol first, equal counts in the order of the symbols, as fairseq's `Dictionary.finalize` has it; and
-as there, symbols `madeupword0000`, … fill up until the model's embedding (these lines and fairseq's five special
-symbols, which no file lists) is a multiple of 8 rows. A symbol's id is its line number, from 0, plus 5.
+Symbols are sorted by falling count, then by symbol, as in fairseq's `Dictionary.finalize`. Symbols `madeupword0000`, …
+pad the embedding (these lines and fairseq's five special symbols, which no file lists) to a multiple of 8 rows. A
+symbol's id is its line number, counted from 0, plus 5.
 
-With --vocab-file nothing is merged: the file is checked and copied byte for byte, so that ids stay what they were.
+With --vocab-file nothing is merged: the file is checked and copied byte for byte, so that ids stay the same.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_path, atomic_text, text_lines, write_json
+from wikixlm.files import atomic_path, atomic_text, text_lines
 
 PADDING_FACTOR = 8
 
@@ -28,7 +28,7 @@ def write_symbols(path: Path, symbols: Counter[str]) -> None:
 
 
 def read_symbols(path: Path) -> Iterator[tuple[str, int]]:
-    """The symbols and counts of a file of `symbol count` lines, in its order.
+    """Read a file of `symbol count` lines, in its order.
 
     Raises:
         UserError: a line has another form, repeats a symbol or names one of fairseq's special symbols; the message
@@ -49,7 +49,7 @@ def read_symbols(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def merge_symbols(paths: Iterable[Path]) -> Counter[str]:
-    """The sum of several files' counts."""
+    """Add up the counts of several files."""
     total: Counter[str] = Counter()
     for path in paths:
         for symbol, count in read_symbols(path):
@@ -57,26 +57,34 @@ def merge_symbols(paths: Iterable[Path]) -> Counter[str]:
     return total
 
 
-def ordered(symbols: Counter[str]) -> list[tuple[str, int]]:
-    """The vocabulary's entries, by falling count, then by symbol, filled up to a multiple of 8 with the specials."""
+def sort_symbols(symbols: Counter[str]) -> list[tuple[str, int]]:
+    """The vocabulary's entries: by falling count, then by symbol, padded to a multiple of 8 with the specials."""
     entries = sorted(symbols.items(), key=lambda entry: (-entry[1], entry[0]))
     missing = -(len(entries) + len(SPECIALS)) % PADDING_FACTOR
     return entries + [(f"madeupword{number:04d}", 0) for number in range(missing)]
 
 
-def merge(symbol_files: list[Path], output: Path) -> int:
-    """Write the joint vocabulary; return its number of lines."""
+def write_vocabulary(symbol_files: list[Path], output: Path) -> int:
+    """Merge symbol counts into the joint vocabulary; return its number of lines.
+
+    Raises:
+        UserError: a file is bad, or there are no symbols.
+    """
     symbols = merge_symbols(symbol_files)
     if not symbols:
         raise UserError(f"no symbols in {', '.join(map(str, symbol_files))}: there is no training text")
-    entries = ordered(symbols)
+    entries = sort_symbols(symbols)
     with atomic_text(output) as stream:
         stream.writelines(f"{symbol} {count}\n" for symbol, count in entries)
     return len(entries)
 
 
-def take_over(vocab_file: Path, output: Path) -> int:
-    """Check an existing vocabulary and copy it; return its number of lines."""
+def copy_vocabulary(vocab_file: Path, output: Path) -> int:
+    """Check an existing vocabulary and copy it; return its number of lines.
+
+    Raises:
+        UserError: the file is bad or empty.
+    """
     size = sum(1 for _ in read_symbols(vocab_file))
     if not size:
         raise UserError(f"{vocab_file} is empty; `symbol count` lines are expected")
@@ -86,18 +94,15 @@ def take_over(vocab_file: Path, output: Path) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--symbols", type=Path, nargs="+", metavar="FILE", help="symbol counts of each language")
-    source.add_argument("--vocab-file", type=Path, help="take this vocabulary over unchanged")
+    source.add_argument("--vocab-file", type=Path, help="copy this vocabulary unchanged")
     parser.add_argument("--output", type=Path, required=True, help="the vocabulary, `symbol count` lines")
-    parser.add_argument("--counts", type=Path, help="size of the vocabulary (JSON)")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the stage."""
-    size = take_over(args.vocab_file, args.output) if args.vocab_file else merge(args.symbols, args.output)
-    counts = {"symbols": size, "embedding_rows": size + len(SPECIALS)}
-    logging.info("%s", counts)
-    if args.counts:
-        write_json(args.counts, counts)
+    if args.vocab_file:
+        size = copy_vocabulary(args.vocab_file, args.output)
+    else:
+        size = write_vocabulary(args.symbols, args.output)
+    logging.info("%d symbols, %d rows of the embedding", size, size + len(SPECIALS))

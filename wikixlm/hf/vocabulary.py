@@ -1,6 +1,6 @@
 """The tokenizer's files: fairseq's dictionary and the BPE codes in XLMTokenizer's terms.
 
-fairseq marks a symbol that goes on (`low@@`), XLMTokenizer one that ends a word (`er</w>`). The ids stay.
+fairseq marks word-internal symbols (`low@@`), XLMTokenizer word-final ones (`er</w>`). The ids stay.
 """
 
 import json
@@ -22,11 +22,8 @@ def fairseq_symbol(symbol: str) -> str:
     """XLMTokenizer's name of a symbol to fairseq's, the other way round."""
     if symbol in SPECIALS:
         return symbol
-    return (
-        symbol.removesuffix(END_OF_WORD)
-        if symbol.endswith(END_OF_WORD) and symbol != END_OF_WORD
-        else symbol + CONTINUATION
-    )
+    is_word_final = symbol.endswith(END_OF_WORD) and symbol != END_OF_WORD
+    return symbol.removesuffix(END_OF_WORD) if is_word_final else symbol + CONTINUATION
 
 
 def ids(symbols: Sequence[str]) -> dict[str, int]:

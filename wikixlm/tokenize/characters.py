@@ -1,6 +1,6 @@
-"""The steps of XLM's preprocessing that go character by character.
+"""The character-level steps of XLM's preprocessing.
 
-They are those of the scripts in facebookresearch/XLM (tools/: replace-unicode-punctuation, remove-non-printing-char,
+They follow the scripts in facebookresearch/XLM (tools/: replace-unicode-punctuation, remove-non-printing-char,
 lowercase_and_remove_accent) and of Sennrich's Romanian scripts, as transformers' XLMTokenizer runs them.
 """
 
@@ -17,7 +17,7 @@ _ROMANIAN = str.maketrans("\u015e\u015f\u0162\u0163ȘșȚțĂăÂâÎî", "SsTtS
 
 def remove_non_printing(text: str) -> str:
     """Remove characters of the categories C: control, format, surrogate, private use, unassigned."""
-    if text.isprintable():  # neither these nor any white space but the space
+    if text.isprintable():  # then it has none of them
         return text
     for char in set(text):
         if not char.isprintable() and unicodedata.category(char).startswith("C"):
@@ -31,7 +31,7 @@ def normalise_romanian(text: str) -> str:
 
 
 class _NonSpacingMarks(dict[int, int | None]):
-    """A table for `str.translate` that deletes characters of category Mn; filled at the first use of each."""
+    """A table for `str.translate` that deletes characters of category Mn, filled on demand."""
 
     def __missing__(self, code: int) -> int | None:
         self[code] = None if unicodedata.category(chr(code)) == "Mn" else code
@@ -42,7 +42,7 @@ _marks = _NonSpacingMarks()
 
 
 class _Plain(dict[str, str]):
-    """Tokens in lower case without accents (category Mn), worked out at the first use of each."""
+    """Token -> its lower case without accents (category Mn); a bounded cache."""
 
     entries = 200_000  # a few tens of megabytes
 
@@ -59,10 +59,10 @@ _plain = _Plain()
 
 
 def lowercase_and_remove_accents(tokens: list[str]) -> list[str]:
-    """Put tokens in lower case and remove their accents; a token of nothing else disappears.
+    """Lowercase tokens and remove their accents; drop tokens that consist of accents.
 
-    XLM does this on the whole line. Between spaces the result is the same: neither Unicode's decomposition nor its
-    rules for lower case (the final sigma) look across a space.
+    XLM does this on the whole line. The result is the same token by token: neither Unicode's decomposition nor its
+    lowercasing (of the final sigma) looks across a space.
     """
     text = " ".join(tokens)
     if text.isascii():

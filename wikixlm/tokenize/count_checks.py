@@ -1,8 +1,9 @@
-"""Whether all of a language's text has arrived: the counts of its shards, from stage to stage.
+"""Check that no text of a language was lost between stages, by the counts of its shards.
 
-A shard may be empty, a language may not; and what one stage wrote is what the next one must have read.
+A shard may be empty, a language may not; each stage must have read what the one before wrote.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from wikixlm.extract.extract import SKIPPED_SHARE
 from wikixlm.files import read_json
 
 
-def check_counts(language: str, documents: int, lines: int, extract: list[Path], tokenize: list[Path]) -> None:
-    """Compare the documents and lines found in the tokenized shards with what the stages before counted.
+def check_counts(language: str, documents: int, lines: int, extract: Sequence[Path], tokenize: Sequence[Path]) -> None:
+    """Compare the documents and lines found in the tokenized shards with the counts of earlier stages.
 
     Args:
-        documents, lines: what the tokenized shards of the language hold, all together.
+        language: its code, for messages.
+        documents, lines: the totals of the language's tokenized shards.
         extract: the counts files of `wikixlm extract` (or `corpus`), one a shard; none: not compared.
-        tokenize: those of `wikixlm tokenize`.
+        tokenize: those of `wikixlm tokenize`; none: not compared.
 
     Raises:
         UserError: something was lost, wikiextractor failed on too many pages, or there is no text at all.
@@ -41,9 +43,7 @@ def _sum(counts: list[dict[str, Any]], key: str) -> int:
     try:
         return sum(each[key] for each in counts)
     except (KeyError, TypeError) as failure:
-        raise UserError(
-            f"a counts file of {key} is not of this pipeline ({failure}); delete it and run again"
-        ) from None
+        raise UserError(f"a counts file has no usable {key} ({failure}); delete work/counts and run again") from None
 
 
 def _check_skipped(language: str, made: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""One line of text to tokens, step by step as transformers' `XLMTokenizer._tokenize(text, lang=…)` before its BPE."""
+"""Tokenize lines with the steps of transformers' `XLMTokenizer._tokenize(text, lang=…)` before its BPE."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +15,17 @@ from wikixlm.tokenize.moses import Normalizer, Tokenizer
 
 
 class LineTokenizer:
-    """Tokens of one language, up to BPE.
+    """Tokenizes the lines of one language.
 
     Thai is segmented by PyThaiNLP, Chinese by Jieba, Japanese by KyTea (see `japanese`), all other languages by the
-    Moses tokenizer; a code that sacremoses has no abbreviations for gets the English ones.
+    Moses tokenizer, with English abbreviations where sacremoses has none for the language.
 
     Args:
-        language: a Wikipedia's code; what XLMTokenizer is given as `lang`.
+        language: a Wikipedia's code, XLMTokenizer's `lang`.
         lowercase_and_remove_accent: XLMTokenizer's `do_lowercase_and_remove_accent`.
-        japanese: `kytea` as XLMTokenizer; `fugashi`, or `moses` (no word boundaries, only punctuation is split off),
-            where the tokenizer that goes with the model must do the same.
-        kytea_model: KyTea's model file, see `segmenters.kytea`.
+        japanese: `kytea` as XLMTokenizer; `fugashi` or `moses` (splits off punctuation, finds no words), which the
+            model's tokenizer must do as well.
+        kytea_model: KyTea's model file, see `word_segmenters.kytea`.
 
     Raises:
         UserError: a package or model that the language needs is missing.
@@ -63,11 +63,11 @@ class LineTokenizer:
         return remove_non_printing(self._normalize(replace_unicode_punctuation(text)))
 
     def _segmented(self, segment: word_segmenters.WordSegmenter) -> Callable[[str], list[str]]:
-        # A segmenter may give white space as a word or within one. It can't be part of a symbol: fairseq reads text
-        # by splitting it at white space.
+        # A segmenter may return white space as a word or within one. Symbols must not contain it: fairseq splits text
+        # at white space.
         return lambda text: [token for word in segment(self._clean(text)) for token in word.split()]
 
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of one line; none is empty or holds white space of any kind (`str.isspace`)."""
+        """Tokenize one line; no token is empty or contains white space of any kind (`str.isspace`)."""
         tokens = self._words(text)
         return lowercase_and_remove_accents(tokens) if self._lowercase else tokens

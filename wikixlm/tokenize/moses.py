@@ -1,8 +1,8 @@
 """sacremoses' punctuation normaliser and tokenizer, faster and with the same output.
 
-Every rule is taken from the sacremoses objects at run time. What makes it fast is not running a rule where it can't
-match: a literal that the rule needs is looked for first, rules of plain text become `str.replace`, sets of characters
-are built once instead of on every call, and decisions that depend on a few characters only are remembered.
+Every rule comes from the sacremoses objects at run time. Speed comes from skipping rules that can't match: a literal
+that the rule needs is searched first, rules of plain text become `str.replace`, sets of characters are built once
+instead of on every call, and decisions that depend on a few characters only are cached.
 """
 
 import re
@@ -14,7 +14,7 @@ Rule = tuple[re.Pattern[str], str]
 
 CACHE_ENTRIES = 100_000
 
-# What a text must contain before the rule of this pattern can match in it. A rule that is missing here always runs.
+# Pattern of a rule -> a literal that every match contains. A rule that is missing here always runs.
 NEEDED = {
     r" +": "  ",
     r"\) ([.!:?;,])": ") ",
@@ -30,7 +30,7 @@ NEEDED = {
 
 
 def _literal(pattern: str) -> str | None:
-    """The text that a pattern stands for, or None if it is more than a literal."""
+    """The only text that a pattern matches, or None if it is no literal."""
     if pattern == r"\r":
         return "\r"
     escaped_sign = r"\\([^\w\s])"
@@ -40,7 +40,7 @@ def _literal(pattern: str) -> str | None:
 
 
 class Substitutions:
-    """`re.sub` for a list of (pattern, replacement), one after the other, each only where it can match.
+    """`re.sub` for a list of (pattern, replacement), in order, skipping those that can't match.
 
     Args:
         rules: as in sacremoses' `MosesPunctNormalizer.substitutions`.
@@ -68,7 +68,7 @@ class Substitutions:
 
     def __call__(self, text: str) -> str:
         """Apply all rules in their order."""
-        # A rule adds no non-ASCII character to an ASCII text, so what needs one can be left out from the start.
+        # No rule adds a non-ASCII character to an ASCII text, so rules that need one can be skipped from the start.
         for needed, step in self._ascii_steps if text.isascii() else self._steps:
             if needed in text:
                 text = step(text)
@@ -93,11 +93,14 @@ class Normalizer:
 
 
 class Neighbourhoods:
-    """Rules that look at a mark (a comma, an apostrophe) and the characters beside it, applied around the marks only.
+    """Applies rules on a mark (a comma, an apostrophe) and the characters beside it, around the marks only.
 
     A neighbourhood is a run of marks with at most one character between two of them, and one character on either
-    side. No rule sees more than that, so what becomes of a neighbourhood is worked out once by the rules themselves
-    and remembered.
+    side. No rule looks further, so the rules run once for each neighbourhood and their result is cached.
+
+    Args:
+        mark: one character.
+        rules: pairs of pattern and replacement, in order.
     """
 
     def __init__(self, mark: str, rules: Iterable[Rule]) -> None:
@@ -107,7 +110,7 @@ class Neighbourhoods:
         self._known: dict[str, str] = {}
 
     def __call__(self, text: str) -> str:
-        """The text after all rules; one without the mark comes back as it is."""
+        """Apply the rules; a text without the mark is returned unchanged."""
         if self._mark not in text:
             return text
         pieces = []
@@ -136,7 +139,7 @@ class Tokenizer:
 
     def __init__(self, language: str) -> None:
         self._moses = MosesTokenizer(lang=language)
-        # `PAD_NOT_ISALNUM` leaves these alone; every other character becomes a token of its own. \s ends at U+3000.
+        # `PAD_NOT_ISALNUM` keeps these; every other character becomes a token of its own. \s ends at U+3000.
         whitespace = {chr(code) for code in range(0x3001) if chr(code).isspace()}
         self._unpadded = frozenset(self._moses.IsAlnum) | whitespace | frozenset(".'`,-")
         self._padded_ascii = [(char, f" {char} ") for char in map(chr, range(128)) if char not in self._unpadded]
@@ -187,11 +190,11 @@ class Tokenizer:
         return text
 
     def _split_periods(self, tokens: list[str]) -> None:
-        """Part final periods from their words, in place, unless an abbreviation or the next token speaks against it."""
+        """Split final periods from their words, in place, unless an abbreviation or the next token forbids it."""
         last = len(tokens) - 1
         if tokens[last].endswith(".'"):  # TRAILING_DOT_APOSTROPHE
             tokens[last:] = [*tokens[last][:-2].split(), ".", "'"]
-        # From the end, so that what comes before keeps its place.
+        # From the end, so that the indices of earlier tokens stay valid.
         for index in reversed([index for index, token in enumerate(tokens) if token[-1] == "." and token != "."]):
             prefix = tokens[index][:-1]
             decision = self._decided.get(prefix) or self._decide(prefix)

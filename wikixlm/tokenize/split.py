@@ -1,21 +1,21 @@
 """Choose a language's test and valid articles; everything else is training text.
 
-Articles stand in the order of a seeded hash of language and page id. The first ones go to test until it has its
-lines, the next ones to valid, the rest is train: so the choice depends on neither shards, nor their order, nor the
-number of cores. Articles stay whole: the last one of test and of valid may overshoot the number of lines asked for.
+Articles are ordered by a seeded hash of language and page id. The first ones go to test until it has its lines, the
+next ones to valid, the rest to train: the choice depends on neither shards, nor their order, nor the number of cores.
+Articles stay whole: the last one of test and of valid may overshoot the requested number of lines.
 
-A line of 50 characters or more never stands in two splits: it is dropped from train if test or valid has it, and from
-valid if test has it. What is dropped is counted, and does not count towards valid's lines. A page id that comes more
+A line of 50 characters or more is never in two splits: it is dropped from train if test or valid has it, and from
+valid if test has it. Dropped lines are counted, and do not count towards valid's lines. A page id that occurs more
 than once (in plain-text corpora, a repeated line) is held out once; its repetitions are dropped and counted.
 
-Three passes over the tokenized shards (test, valid, counting train); in memory are the held-out articles only.
+Three passes over the tokenized shards (test, valid, counting train); only the held-out articles are kept in memory.
 """
 
 import argparse
 import hashlib
 import heapq
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from typing import NamedTuple
 from wikixlm.documents import Document, read_documents
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, read_json, write_json
-from wikixlm.tokenize import count_checks
+from wikixlm.tokenize.count_checks import check_counts
 
 SHARED_LINE_CHARACTERS = 50  # shorter lines ("see also", "references") repeat by nature
 
@@ -37,7 +37,7 @@ class HeldOut(NamedTuple):
 
 @dataclass
 class TrainCounts:
-    """What is left for training of one shard, in documents and lines, and what was dropped from it, in lines."""
+    """Documents and lines of a shard that are left for training; lines dropped, and lines of held-out articles."""
 
     documents: int = 0
     lines: int = 0
@@ -45,16 +45,20 @@ class TrainCounts:
     held_out: int = 0
 
 
-NOTHING = HeldOut(frozenset(), frozenset())
+_NOTHING = HeldOut(frozenset(), frozenset())
 
 
 def line_hash(line: str) -> int:
-    """A 64-bit hash of a line that is the same in every process (BLAKE2b of its UTF-8 bytes, read little-endian)."""
+    """A 64-bit hash of a line, the same in every process: BLAKE2b of its UTF-8 bytes, little-endian."""
     return int.from_bytes(hashlib.blake2b(line.encode(), digest_size=8).digest(), "little")
 
 
 def load_held_out(path: Path) -> HeldOut:
-    """Read the `--held-out` file of the split stage; one that is missing or not of that form is a UserError."""
+    """Read what training must leave out, the split stage's `--held-out` file.
+
+    Raises:
+        UserError: the file is missing or has another form.
+    """
     content = read_json(path)
     try:
         return HeldOut(frozenset(content["documents"]), frozenset(content["lines"]))
@@ -106,14 +110,14 @@ class _FirstDocuments:
 
 
 def choose(
-    documents: Iterable[Document], lines: int, language: str, seed: int, without: HeldOut = NOTHING
+    documents: Iterable[Document], lines: int, language: str, seed: int, without: HeldOut = _NOTHING
 ) -> list[Document]:
     """The first documents in the order of the seeded hash, until they have the lines asked for.
 
     Args:
         documents: all of a language's, in any order; only those chosen so far are held in memory.
         lines: how many the chosen documents should have at least.
-        without: documents that can't be chosen, and lines that are left out of the others.
+        without: documents that can't be chosen, and lines to drop from the others.
 
     Returns:
         The chosen documents in the order of their hash; fewer lines only where there are no more.
@@ -130,7 +134,7 @@ def choose(
 
 
 def held_out_of(documents: Iterable[Document]) -> HeldOut:
-    """What other splits must leave out for the sake of these documents."""
+    """What other splits must leave out when these documents are held out."""
     documents = list(documents)
     hashes = (line_hash(line) for doc in documents for line in doc.lines if len(line) >= SHARED_LINE_CHARACTERS)
     return HeldOut(frozenset(document.id for document in documents), frozenset(hashes))
@@ -148,6 +152,22 @@ def count_train(shard_path: Path, held_out: HeldOut) -> TrainCounts:
         counts.lines += kept
         counts.dropped += len(document.lines) - kept
     return counts
+
+
+@dataclass(frozen=True)
+class SplitOutputs:
+    """Where the split stage writes.
+
+    Attributes:
+        valid, test: the text, one line a paragraph.
+        held_out: what training must leave out (JSON), see `load_held_out`.
+        counts: documents and lines per split (JSON).
+    """
+
+    valid: Path
+    test: Path
+    held_out: Path
+    counts: Path
 
 
 @dataclass
@@ -172,15 +192,6 @@ def _check_shards(shards: list[Path]) -> None:
         seen.add(shard.resolve())
 
 
-def _check_training_text(args: argparse.Namespace, total: _Tally, lines: dict[str, int]) -> None:
-    if not lines["train"]:
-        raise UserError(
-            f"{args.language} is left without training text: it has {total.documents} articles with {total.lines} "
-            f"lines, of which split.test: {args.test} took {lines['test']} and split.valid: {args.valid} took "
-            f"{lines['valid']} (articles stay whole, repeated lines are dropped); lower split.test and split.valid"
-        )
-
-
 def _write_lines(path: Path, documents: Iterable[Document]) -> None:
     with atomic_text(path) as stream:
         for document in documents:
@@ -195,19 +206,36 @@ def _count_lines(documents: Iterable[Document]) -> int:
     return sum(len(document.lines) for document in documents)
 
 
-def split(args: argparse.Namespace) -> None:
-    """Choose, check and write one language's split; see the module's docstring and `add_arguments`.
+def split(
+    language: str,
+    shards: list[Path],
+    valid_lines: int,
+    test_lines: int,
+    seed: int,
+    outputs: SplitOutputs,
+    extract_counts: Sequence[Path] = (),
+    tokenize_counts: Sequence[Path] = (),
+) -> None:
+    """Choose, check and write one language's split; see the module's docstring.
+
+    Args:
+        language: its code, part of what is hashed.
+        shards: all its tokenized shards.
+        valid_lines, test_lines: how many lines valid and test should have at least.
+        seed: another seed gives another choice of articles.
+        outputs: where the results go.
+        extract_counts, tokenize_counts: counts of the same shards, see `check_counts`.
 
     Raises:
         UserError: the language has no text, or is left without training text; nothing is written then.
     """
-    _check_shards(args.tokenized)
+    _check_shards(shards)
     total = _Tally()
-    test = choose(total.watch(_documents(args.tokenized)), args.test, args.language, args.seed)
-    count_checks.check_counts(args.language, total.documents, total.lines, args.extract_counts, args.tokenize_counts)
-    valid = choose(_documents(args.tokenized), args.valid, args.language, args.seed, without=held_out_of(test))
+    test = choose(total.watch(_documents(shards)), test_lines, language, seed)
+    check_counts(language, total.documents, total.lines, extract_counts, tokenize_counts)
+    valid = choose(_documents(shards), valid_lines, language, seed, without=held_out_of(test))
     held_out = held_out_of([*test, *valid])
-    train = [count_train(shard, held_out) for shard in args.tokenized]
+    train = [count_train(shard, held_out) for shard in shards]
 
     documents = {"train": sum(each.documents for each in train), "valid": len(valid), "test": len(test)}
     lines = {"train": sum(each.lines for each in train), "valid": _count_lines(valid), "test": _count_lines(test)}
@@ -216,23 +244,28 @@ def split(args: argparse.Namespace) -> None:
         "held_out": sum(each.held_out for each in train) - lines["valid"] - lines["test"],
     }
     if total.lines != sum(lines.values()) + sum(dropped.values()):
-        raise UserError(f"{args.language}: the tokenized shards changed while they were read; run again")
-    _check_training_text(args, total, lines)
+        raise UserError(f"{language}: the tokenized shards changed while they were read; run again")
+    if not lines["train"]:
+        raise UserError(
+            f"{language} is left without training text: it has {total.documents} articles with {total.lines} "
+            f"lines, of which split.test: {test_lines} took {lines['test']} and split.valid: {valid_lines} took "
+            f"{lines['valid']} (articles stay whole, repeated lines are dropped); lower split.test and split.valid"
+        )
 
-    _write_lines(args.output_test, test)
-    _write_lines(args.output_valid, valid)
-    write_json(args.held_out, {"documents": sorted(held_out.documents), "lines": sorted(held_out.lines)})
-    summary = {
-        "language": args.language,
-        "shards": [str(shard) for shard in args.tokenized],
+    _write_lines(outputs.test, test)
+    _write_lines(outputs.valid, valid)
+    write_json(outputs.held_out, {"documents": sorted(held_out.documents), "lines": sorted(held_out.lines)})
+    counts = {
+        "language": language,
+        "shards": [str(shard) for shard in shards],
         "documents": documents,
         "lines": lines,
         "dropped_duplicates": sum(dropped.values()),
         "dropped": dropped,
         "train_lines": [each.lines for each in train],
     }
-    write_json(args.output, summary)
-    logging.info("%s: lines %s, dropped as duplicates %s", args.language, lines, dropped)
+    write_json(outputs.counts, counts)
+    logging.info("%s: lines %s, dropped as duplicates %s", language, lines, dropped)
 
 
 def _positive(text: str) -> int:
@@ -243,7 +276,6 @@ def _positive(text: str) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument(
         "--tokenized", type=Path, nargs="+", required=True, metavar="SHARD", help="all tokenized shards of the language"
     )
@@ -274,5 +306,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the stage."""
-    split(args)
+    split(
+        args.language,
+        args.tokenized,
+        args.valid,
+        args.test,
+        args.seed,
+        SplitOutputs(args.output_valid, args.output_test, args.held_out, args.output),
+        args.extract_counts,
+        args.tokenize_counts,
+    )

@@ -2,8 +2,8 @@
 
 The steps are: Unicode punctuation to ASCII, Moses punctuation normalisation, removal of non-printing characters, Moses
 tokenization without escaping (Thai: PyThaiNLP, Chinese: Jieba, Japanese: KyTea), lower case and no accents. Tokens
-are joined by single spaces, and no output line holds any other white space. Lines without a token left are dropped and
-counted, and so are documents without a line left.
+are joined by single spaces, and output lines contain no other white space. Lines without tokens and documents without
+lines are dropped and counted.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from wikixlm.tokenize.word_segmenters import JAPANESE
 
 
 @dataclasses.dataclass
-class Counts:
-    """What went in and what came out; characters are code points, without line ends."""
+class TokenizeCounts:
+    """Input and output of a shard; characters are code points, without line ends."""
 
     language: str
     documents_in: int = 0
@@ -32,8 +32,8 @@ class Counts:
     characters_out: int = 0
 
 
-def tokenize_document(document: Document, tokenizer: LineTokenizer, counts: Counts) -> Document:
-    """The document's tokenized lines, without those that have no token; adds to `counts`."""
+def tokenize_document(document: Document, tokenizer: LineTokenizer, counts: TokenizeCounts) -> Document:
+    """Tokenize a document's lines, drop those without a token, and add to `counts`."""
     lines = []
     for line in document.lines:
         tokens = tokenizer.tokenize(line)
@@ -50,13 +50,13 @@ def tokenize_document(document: Document, tokenizer: LineTokenizer, counts: Coun
     return Document(document.id, lines)
 
 
-def tokenize(source: Path, target: Path, tokenizer: LineTokenizer, language: str) -> Counts:
+def tokenize(source: Path, target: Path, tokenizer: LineTokenizer, language: str) -> TokenizeCounts:
     """Tokenize a shard, one document in memory at a time.
 
     Raises:
         UserError: the shard is missing or damaged, or the target can't be written.
     """
-    counts = Counts(language)
+    counts = TokenizeCounts(language)
     with atomic_text(target) as stream:
         for document in read_documents(source):
             tokenized = tokenize_document(document, tokenizer, counts)
@@ -66,7 +66,6 @@ def tokenize(source: Path, target: Path, tokenizer: LineTokenizer, language: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
     parser.add_argument("--input", type=Path, required=True, help="shard of extracted documents")
     parser.add_argument("--language", required=True, help="code of the language, as XLMTokenizer's `lang`")
     parser.add_argument(
@@ -92,7 +91,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the stage."""
     tokenizer = LineTokenizer(args.language, args.lowercase_and_remove_accent, args.japanese, args.kytea_model)
     counts = tokenize(args.input, args.output, tokenizer, args.language)
     write_json(args.counts, dataclasses.asdict(counts))

@@ -1,4 +1,4 @@
-"""Word segmenters for Thai, Chinese and Japanese; they come with the extras `th`, `zh` and `ja` of this package."""
+"""Word segmenters for Thai, Chinese and Japanese, installed by the extras `th`, `zh` and `ja` of this package."""
 
 import importlib
 import importlib.util
@@ -12,7 +12,7 @@ WordSegmenter = Callable[[str], list[str]]
 
 JAPANESE = ("kytea", "fugashi", "moses")
 
-# Where XLMTokenizer looks for it, and where KyTea's own installation and Linux distributions put it.
+# Where XLMTokenizer looks for the model, and where KyTea's own installation and Linux distributions put it.
 KYTEA_MODELS = ("~/local/share/kytea/model.bin", "/usr/local/share/kytea/model.bin", "/usr/share/kytea/model.bin")
 
 
@@ -42,8 +42,11 @@ def kytea(model: Path | None = None) -> WordSegmenter:
     """KyTea, which XLM uses for Japanese.
 
     Args:
-        model: KyTea's `model.bin`; None looks in the places of `KYTEA_MODELS`. The package on PyPI has none: it comes
-            with KyTea's sources (https://www.phontron.com/kytea).
+        model: KyTea's `model.bin`; None searches `KYTEA_MODELS`. The package on PyPI has none: it comes with KyTea's
+            sources (https://www.phontron.com/kytea).
+
+    Raises:
+        UserError: the package or the model is missing, or the model is damaged.
     """
     found = _kytea_model(model)
     package = _extra("Mykytea", "ja", "ja")
@@ -82,7 +85,7 @@ def fugashi() -> WordSegmenter:
 
 
 def check_installed(language: str, japanese: str) -> None:
-    """Whether what the language needs is installed, without loading it: to fail before a run, not within it.
+    """Check that the packages of a language are installed, without loading them: to fail before a run, not in it.
 
     Raises:
         UserError: a package or KyTea's model is missing.
