@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from tests.support import fairseq_data as factory
+from tests.support.stages import run_stage
 from wikixlm.errors import UserError
-from wikixlm.evaluate import command as evaluate
 from wikixlm.evaluate import scoring, unigram
 from wikixlm.model.masking import Masking, mask_tokens
 from wikixlm.train import checkpoints
-from wikixlm.train import command as train
 
 LANGUAGES = ["en", "bg"]
 SEED = 3
@@ -30,7 +29,7 @@ def model(data, tmp_path_factory):
     """The path of a model that was trained a little."""
     folder = tmp_path_factory.mktemp("model")
     words = factory.train_arguments(data, folder, LANGUAGES, max_update=20, save_interval_updates=100, lr=0.01)
-    factory.call(train, words)
+    run_stage(*words)
     return folder / "model.pt"
 
 
@@ -42,7 +41,7 @@ def table(path):
 def evaluated(model, data, folder, *options, languages=LANGUAGES):
     words = ["evaluate", "--checkpoint", str(model), "--data", str(data), "--languages", *languages, "--device", "cpu"]
     output = folder / "table.tsv"
-    factory.call(evaluate, [*words, "--seed", str(SEED), "--threads", "1", "--output", str(output), *options])
+    run_stage(*words, "--seed", str(SEED), "--threads", "1", "--output", str(output), *options)
     return output
 
 

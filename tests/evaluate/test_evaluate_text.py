@@ -13,17 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import fairseq_data as factory
+from tests.support.stages import run_stage
 from wikixlm.bpe.codes import SPECIALS, read_codes
 from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.bpe.vocabulary import write_symbols
 from wikixlm.documents import Document
 from wikixlm.errors import UserError
-from wikixlm.evaluate import command as evaluate
 from wikixlm.evaluate import texts
-from wikixlm.export import command as export
 from wikixlm.tokenize import tokenize
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
-from wikixlm.train import command as train
 
 LANGUAGES = ["en", "fr"]
 SEED = 5
@@ -52,7 +50,7 @@ def run(tmp_path_factory):
         for split in ("train", "valid", "test"):
             binarize(data, f"{split}.{language}", lines)
     changes = {"recipe": "wikixlm", "max_update": 30, "save_interval_updates": 100, "lr": 0.01}
-    factory.call(train, factory.train_arguments(data, folder, LANGUAGES, **changes))
+    run_stage(*factory.train_arguments(data, folder, LANGUAGES, **changes))
     return folder
 
 
@@ -95,7 +93,7 @@ def scored(*words):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", output)
         options = ["--seed", str(SEED), "--threads", "1", "--device", "cpu"]
-        factory.call(evaluate, ["evaluate", *map(str, words), *options])
+        run_stage("evaluate", *words, *options)
     rows = csv.DictReader(io.StringIO(output.getvalue()), delimiter="\t")
     return {(row.pop("language"), row.pop("split")): {key: float(value) for key, value in row.items()} for row in rows}
 
@@ -137,7 +135,7 @@ def test_any_checkpoint_can_be_scored(run, reference):
 def test_the_exported_model_gives_the_same_figures(run, reference, tmp_path):
     folder = tmp_path / "export"
     words = ["export", "--model", str(run / "model.pt"), "--codes", str(run / "codes")]
-    factory.call(export, [*words, "--vocabulary", str(run / "data" / "dict.txt"), "--output", str(folder)])
+    run_stage(*words, "--vocabulary", run / "data" / "dict.txt", "--output", folder)
     splits = scored("--export", folder, "--data", run / "data", "--splits", "test", "--pseudo", 3)
     assert_same({(language, "text"): row for (language, _), row in splits.items()}, reference)
     assert_same(scored("--export", folder, "--text", *raw(run), "--pseudo", 3), reference, unigram=False)
@@ -148,7 +146,7 @@ def test_examples_of_another_length(run, reference):
     assert scored(*words, 16) == {key: drop_pseudo(row) for key, row in reference.items()}
     assert scored(*words, 8)["en", "test"]["loss"] != reference["en", "test"]["loss"]
     for length in (1, 17):
-        with pytest.raises(UserError, match="takes 2 to 16 tokens"):
+        with pytest.raises(UserError, match="accepts 2 to 16 tokens"):
             scored(*words, length)
 
 
@@ -174,7 +172,7 @@ WORDS = st.lists(st.text("thanofidelsxé", min_size=1, max_size=9), min_size=1, 
 def test_the_symbols_characters_add_up_to_the_line(words):
     line = " ".join(words)
     symbols = BPEEncoder(read_codes_of(CODES)).encode(line).split(" ")
-    assert int(texts.characters([*SPECIALS, *symbols])[len(SPECIALS) :].sum()) == len(line) + 1
+    assert int(texts.symbol_lengths([*SPECIALS, *symbols])[len(SPECIALS) :].sum()) == len(line) + 1
 
 
 def slow_pseudo(run, language, count):

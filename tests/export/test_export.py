@@ -21,7 +21,7 @@ from wikixlm.errors import UserError
 from wikixlm.export import bert
 from wikixlm.export.command import FILES, obstacle
 from wikixlm.hf import vocabulary
-from wikixlm.train import checkpoints
+from wikixlm.model.checkpoint import load_state, trained_model
 
 EOS, MASK = SPECIALS.index("</s>"), SPECIALS.index("<mask>")
 
@@ -166,7 +166,7 @@ def test_symbols_go_over_and_back(fairseq, xlm):
 
 def test_symbols_that_become_one_are_an_error():
     with pytest.raises(UserError, match=r"<mask> and <mask>@@ are one and the same"):
-        vocabulary.ids([*SPECIALS, "<mask>@@"])
+        vocabulary.symbol_ids([*SPECIALS, "<mask>@@"])
 
 
 def masked_lines(run, tokenizer):
@@ -254,7 +254,7 @@ def without(state, name):
 
 
 def test_a_model_without_layernorm_on_its_embeddings_is_refused(run, tmp_path, capsys):
-    torch.save(without(checkpoints.load(run.model), "emb_layer_norm"), tmp_path / "model.pt")
+    torch.save(without(load_state(run.model), "emb_layer_norm"), tmp_path / "model.pt")
     line = refused(run, tmp_path / "export", capsys, tmp_path / "model.pt")
     assert "fits no class of transformers" in line and "train.encoder_normalize_before: true" in line
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.pt"]
@@ -262,13 +262,13 @@ def test_a_model_without_layernorm_on_its_embeddings_is_refused(run, tmp_path, c
 
 @pytest.mark.parametrize("missing", ["segment_embeddings", "lm_output_learned_bias"])
 def test_other_models_are_refused(run, tmp_path, missing):
-    state = without(checkpoints.load(run.model), missing)
-    with pytest.raises(UserError, match="fits no class of transformers"):
-        bert.trained(state, tmp_path / "model.pt")
-    state = checkpoints.load(run.model)
+    state = without(load_state(run.model), missing)
+    with pytest.raises(UserError, match=f"is not a masked language model of this pipeline: it has no .*{missing}"):
+        trained_model(state, tmp_path / "model.pt")
+    state = load_state(run.model)
     options = argparse.Namespace(**{**vars(state["cfg"]["model"]), "activation_fn": "relu"})
     with pytest.raises(UserError, match="its activation is relu"):
-        bert.trained({**state, "cfg": {"model": options}}, tmp_path / "model.pt")
+        trained_model({**state, "cfg": {"model": options}}, tmp_path / "model.pt")
 
 
 def test_another_vocabulary_is_refused(run, tmp_path, capsys, monkeypatch):

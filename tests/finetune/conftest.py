@@ -1,13 +1,12 @@
 """One tiny exported model, one set of examples and one fine-tuned model for all tests here; they only read them."""
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from tests.support import tiny_model
 from tests.support import xnli as factory
-from wikixlm.finetune import prepare_xnli
+from tests.support.stages import run_stage
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +19,8 @@ def exported(tmp_path_factory) -> Path:
 def data(tmp_path_factory) -> Path:
     """XNLI in small, prepared for en and bg."""
     folder = tmp_path_factory.mktemp("xnli")
-    parser = argparse.ArgumentParser()
-    prepare_xnli.add_arguments(parser)
-    source = factory.write(folder / "source")
-    words = ["--source", source, "--languages", "en", "bg", "--output-dir", folder, "--counts", folder / "counts.json"]
-    prepare_xnli.main(parser.parse_args([str(word) for word in words]))
+    words = ["--source", factory.write(folder / "source"), "--languages", "en", "bg", "--output-dir", folder]
+    run_stage("prepare-xnli", *words, "--counts", folder / "counts.json")
     return folder
 
 

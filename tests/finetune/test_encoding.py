@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.support import tiny_model
 from tests.support import xnli as factory
 from wikixlm import hf
-from wikixlm.finetune.dataset import Encoder
+from wikixlm.finetune.dataset import ExampleEncoder
 from wikixlm.finetune.examples import Example
-from wikixlm.finetune.trainer import LengthGrouped
+from wikixlm.finetune.fit import LengthGrouped
 
 LABELS = {label: number for number, label in enumerate(sorted(factory.SIGNS))}
 
@@ -26,7 +26,7 @@ def examples(*languages: str) -> list[Example]:
 
 def test_an_item_is_what_the_tokenizer_bound_to_the_language_gives(exported):
     wanted = examples("en", "bg")
-    encoded = Encoder(exported, LABELS, tiny_model.POSITIONS).encode(wanted, "test")
+    encoded = ExampleEncoder(exported, LABELS, tiny_model.POSITIONS).encode(wanted, "test")
     assert len(encoded) == len(wanted)
     for number, example in enumerate(wanted):
         tokenizer = hf.load(exported, lang=example.language)
@@ -38,7 +38,7 @@ def test_an_item_is_what_the_tokenizer_bound_to_the_language_gives(exported):
 
 
 def test_text_that_is_tokens_already_is_not_tokenized_again(exported):
-    encoder = Encoder(exported, LABELS, tiny_model.POSITIONS)
+    encoder = ExampleEncoder(exported, LABELS, tiny_model.POSITIONS)
     raw = encoder.encode([Example("en", "neutral", ("The house's king.", "A dog?"))], "raw")
     tokens = encoder.encode([Example("en", "neutral", ("The house 's king .", "A dog ?"))], "tokens", tokenized=True)
     again = encoder.encode([Example("en", "neutral", ("The house 's king .", "A dog ?"))], "again")
@@ -46,17 +46,17 @@ def test_text_that_is_tokens_already_is_not_tokenized_again(exported):
     assert again[0] != tokens[0]
 
 
-def test_long_pairs_are_cut_and_counted(exported, capfd):
+def test_long_pairs_are_truncated_and_counted(exported, capfd):
     pair = ("the house sees a king", "a dog walks to town")
-    encoded = Encoder(exported, LABELS, 8).encode([Example("en", "neutral", pair)], "train")
+    encoded = ExampleEncoder(exported, LABELS, 8).encode([Example("en", "neutral", pair)], "train")
     eos = hf.load(exported, lang="en").eos_token_id
     assert len(encoded[0]["input_ids"]) == 8
     assert encoded[0]["input_ids"].count(eos) == 3
-    assert "train: 1 of 1 examples are cut to 8 tokens" in capfd.readouterr().err
+    assert "train: 1 of 1 examples are truncated to 8 tokens" in capfd.readouterr().err
 
 
 def test_a_selection_keeps_what_belongs_together(exported):
-    encoded = Encoder(exported, LABELS, tiny_model.POSITIONS).encode(examples("en", "bg"), "test")
+    encoded = ExampleEncoder(exported, LABELS, tiny_model.POSITIONS).encode(examples("en", "bg"), "test")
     chosen = np.arange(len(encoded)) % 4 == 1
     selected = encoded.select(chosen)
     assert [selected[k] for k in range(len(selected))] == [encoded[int(k)] for k in np.flatnonzero(chosen)]
@@ -91,5 +91,5 @@ def test_batches_are_of_alike_lengths_and_in_no_order():
 
 @pytest.mark.parametrize("languages", [["en"], ["bg"], ["en", "bg"]])
 def test_a_model_of_any_of_the_languages_encodes(exported, languages):
-    encoded = Encoder(exported, LABELS, tiny_model.POSITIONS).encode(examples(*languages), "test")
+    encoded = ExampleEncoder(exported, LABELS, tiny_model.POSITIONS).encode(examples(*languages), "test")
     assert sorted(set(encoded.languages.tolist())) == sorted(tiny_model.LANGUAGES.index(lang) for lang in languages)

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
-from wikixlm.finetune.examples import Columns, Example, Sorter, read_files
+from wikixlm.finetune.examples import Columns, Example, ExampleReader, read_files
 
 PAIR = Columns(("a", "b"), "label", "language")
 ONE = Columns(("text",), fixed="de")
 
 
 def read(path: Path, columns: Columns = PAIR, languages=("en", "de"), labels=None):
-    return read_files([path], columns, Sorter(columns, languages, labels))
+    return read_files([path], columns, ExampleReader(columns, languages, labels))
 
 
 def test_tsv_and_json_lines_of_the_same_rows_are_the_same_examples(tmp_path):
@@ -63,7 +63,7 @@ def test_many_bad_lines_are_shortened_on_the_terminal(tmp_path, capfd):
     path.write_text("text\tlabel\n" + "\tx\n" * 9 + "ja\ty\n")
     _, (counts,) = read(path, ONE)
     assert counts.bad == {"empty text": list(range(2, 11))}
-    assert "9 of 10 rows are bad and left out: empty text: lines 2, 3, 4, 5, 6 and 4 more" in capfd.readouterr().err
+    assert "9 of 10 rows are bad and were skipped: empty text: lines 2, 3, 4, 5, 6 and 4 more" in capfd.readouterr().err
 
 
 def test_a_language_by_another_name_of_its_wikipedia_is_found(tmp_path):

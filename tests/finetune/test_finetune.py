@@ -82,7 +82,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(finetuned, exported, 
     broken.mkdir()
     (broken / "trainer_state.json").write_text('{"epoch":')
     tiny_model.run(tiny_model.words(exported, data, output))
-    assert "going on from" in capfd.readouterr().err
+    assert "resuming from" in capfd.readouterr().err
     assert not broken.exists()
     assert same(finetuned, output)
     assert (output / finetune.METRICS).read_text() == (finetuned / finetune.METRICS).read_text()
@@ -94,7 +94,7 @@ def test_checkpoints_of_other_settings_are_not_taken_up(exported, data, tmp_path
     other.mkdir(parents=True)
     (other / "trainer_state.json").write_text("{}")
     tiny_model.run([*tiny_model.words(exported, data, tmp_path / "model"), *short])
-    assert "going on" not in capfd.readouterr().err
+    assert "resuming" not in capfd.readouterr().err
     assert other.exists()
 
 
@@ -114,7 +114,7 @@ def test_a_users_own_single_texts_in_one_language(exported, tmp_path, capfd):
     tiny_model.run([*words, "--max-length", "8", "--threads", "1", "--output", tmp_path / "model"])
     assert set(tiny_model.scores(tmp_path / "model")) == {("bg", "test")}
     said = capfd.readouterr().err
-    assert "a.tsv: 1 of 61 rows are bad and left out: empty text: line 2" in said
+    assert "a.tsv: 1 of 61 rows are bad and were skipped: empty text: line 2" in said
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").config.num_labels == 3
 
 
@@ -128,7 +128,7 @@ def test_a_users_own_single_texts_in_one_language(exported, tmp_path, capfd):
         (["--max-length", "41"], "--max-length 41: accepted are 8 to 40"),
         (["--text", "nothing"], "has no example|is an example"),
         (["--language", "fr"], "none of its 300 rows is an example in a language of the model"),
-        (["--model", "nowhere"], "nowhere is no exported model"),
+        (["--model", "nowhere"], "nowhere is not an exported model"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_trained(exported, data, tmp_path, options, message):

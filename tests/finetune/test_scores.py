@@ -1,13 +1,12 @@
 """The tables: accuracy and F1 per language, and XNLI's over seeds with the zero-shot gap."""
 
-import argparse
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.stages import run_stage
 from wikixlm.errors import UserError
-from wikixlm.finetune import scores, xnli_table
+from wikixlm.finetune import scores
 from wikixlm.finetune.scores import Score
 
 
@@ -43,9 +42,7 @@ def write(folder, accuracies: dict[str, dict[str, float]]) -> list[str]:
 
 
 def run(words: list[str]) -> None:
-    parser = argparse.ArgumentParser()
-    xnli_table.add_arguments(parser)
-    xnli_table.main(parser.parse_args(words))
+    run_stage("score-xnli", *words)
 
 
 def test_means_spread_and_the_gap_to_english(tmp_path, capfd):
@@ -84,5 +81,5 @@ def test_seeds_of_other_languages_do_not_make_one_table(tmp_path):
 
 def test_a_file_that_is_no_table_is_one_line(tmp_path):
     (tmp_path / "metrics.tsv").write_text("a\tb\n1\t2\n")
-    with pytest.raises(UserError, match=r"metrics.tsv is no table of `wikixlm finetune`"):
+    with pytest.raises(UserError, match=r"metrics.tsv is not a table of `wikixlm finetune`"):
         scores.read_table(tmp_path / "metrics.tsv")

@@ -1,22 +1,19 @@
 """XNLI's files to examples: none lost, none invented, the bad ones named."""
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
 from tests.support import xnli as factory
+from tests.support.stages import run_stage
 from wikixlm.errors import UserError
 from wikixlm.files import open_text
-from wikixlm.finetune import prepare_xnli
 
 
 def prepare(source: Path, output: Path, languages: str = "en bg") -> dict:
-    parser = argparse.ArgumentParser()
-    prepare_xnli.add_arguments(parser)
     words = ["--source", source, "--languages", *languages.split(), "--output-dir", output]
-    prepare_xnli.main(parser.parse_args([*map(str, words), "--counts", str(output / "counts.json")]))
+    run_stage("prepare-xnli", *words, "--counts", output / "counts.json")
     return json.loads((output / "counts.json").read_text())
 
 
@@ -49,11 +46,11 @@ def test_archives_give_what_the_unpacked_files_give(tmp_path):
         assert examples(tmp_path / "unpacked" / name) == examples(tmp_path / "out" / name)
 
 
-def test_languages_are_left_out_with_a_word(tmp_path, capfd):
+def test_skipped_languages_are_reported(tmp_path, capfd):
     source = factory.write(tmp_path / "xnli", train=30, held_out=6)
     prepare(source, tmp_path / "out", languages="en bg ka")
     said = capfd.readouterr().err
-    assert "xnli.test.tsv: left out, because the model was not trained on them: sw (6 rows)" in said
+    assert "xnli.test.tsv: skipped, because the model was not trained on them: sw (6 rows)" in said
     assert "XNLI has no examples in ka: not scored" in said
 
 
@@ -80,7 +77,7 @@ def test_bad_rows_are_named_by_their_lines(tmp_path, capfd):
     }
     assert counts["rows"] == sum(counts["kept"].values()) + 6 + sum(counts["left_out"].values())
     said = capfd.readouterr().err
-    assert "6 of 24 rows are bad and left out: no label: line 2; empty text: lines 3, 7; " in said
+    assert "6 of 24 rows are bad and were skipped: no label: line 2; empty text: lines 3, 7; " in said
 
 
 def test_a_language_without_an_example_is_an_error(tmp_path):

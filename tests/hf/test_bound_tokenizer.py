@@ -184,7 +184,7 @@ def test_unknown_languages_and_folders_are_errors(run, tmp_path):
         hf.load(run.export, lang="de")
     with pytest.raises(UserError, match="needs a language; accepted as lang: en"):
         hf.load(run.export)
-    with pytest.raises(UserError, match="is no exported model"):
+    with pytest.raises(UserError, match="is not an exported model"):
         hf.load(tmp_path, lang="en")
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "XLMTokenizer"}')
     for name in ("vocab.json", "merges.txt"):

@@ -13,9 +13,9 @@ from tests.support.exports import LANGUAGES
 from wikixlm import hf
 from wikixlm.cli import STAGES, main
 from wikixlm.errors import UserError
-from wikixlm.hf.embed import embed
+from wikixlm.hf.embed import embed_file
 from wikixlm.hf.retrieve import accuracy, nearest
-from wikixlm.hf.sentence_vectors import SentenceEncoder
+from wikixlm.hf.sentence_vectors import SentenceEmbedder
 
 
 def wikixlm(*words):
@@ -72,8 +72,8 @@ def test_without_an_export_the_next_command_is_named(tmp_path, capsys):
 
 
 @pytest.fixture(scope="module")
-def encoder(run):
-    return SentenceEncoder(run.export, "en")
+def embedder(run):
+    return SentenceEmbedder(run.export, "en")
 
 
 def slow_vector(run, text, lang="en"):
@@ -98,39 +98,39 @@ def test_rows_are_in_the_order_of_the_lines(run, tmp_path):
         np.testing.assert_allclose(row, slow_vector(run, text), atol=1e-5)
 
 
-def test_the_language_reaches_the_model(run, encoder):
-    (english,), _ = encoder.encode(["Rome"])
-    (bulgarian,), _ = SentenceEncoder(run.export, "bg").encode(["Rome"])
+def test_the_language_reaches_the_model(run, embedder):
+    (english,), _ = embedder.embed(["Rome"])
+    (bulgarian,), _ = SentenceEmbedder(run.export, "bg").embed(["Rome"])
     np.testing.assert_allclose(bulgarian, slow_vector(run, "Rome", "bg"), atol=1e-5)
     assert np.abs(english - bulgarian).max() > 1e-3
 
 
-def test_a_long_line_counts_whole(run, encoder):
+def test_a_long_line_counts_whole(run, embedder):
     """In pieces of 30 symbols; the mean over all of them."""
     first, second = " ".join(["a"] * 30), " ".join(["b"] * 10)
-    (whole, one, two), _ = encoder.encode([f"{first} {second}", first, second])
+    (whole, one, two), _ = embedder.embed([f"{first} {second}", first, second])
     np.testing.assert_allclose(whole, (one * 30 + two * 10) / 40, atol=1e-5)
 
 
-def test_more_lines_than_are_sorted_at_a_time(run, encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr("wikixlm.hf.embed.AT_ONCE", 3)
+def test_more_lines_than_are_sorted_at_a_time(run, embedder, tmp_path, monkeypatch):
+    monkeypatch.setattr("wikixlm.hf.embed.LINES_PER_GROUP", 3)
     texts = [f"{'a ' * (number % 5)}b{number}" for number in range(10)]
     (tmp_path / "text").write_text("".join(f"{text}\n" for text in texts))
-    assert embed(tmp_path / "text", encoder, tmp_path / "out.npy", allow_empty=False) == 10
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), encoder.encode(texts)[0], atol=1e-5)
+    assert embed_file(tmp_path / "text", embedder, tmp_path / "out.npy", allow_empty=False) == 10
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), embedder.embed(texts)[0], atol=1e-5)
 
 
-def test_empty_lines_are_named_or_become_zeros(run, encoder, tmp_path, capsys):
+def test_empty_lines_are_named_or_become_zeros(run, embedder, tmp_path, capsys):
     (tmp_path / "text").write_text("one\n\ntwo\n \u200b\n")
-    with pytest.raises(UserError, match=r"text: 2 lines have no text that a model could read: 2, 4"):
-        embed(tmp_path / "text", encoder, tmp_path / "out.npy", allow_empty=False)
+    with pytest.raises(UserError, match=r"text: 2 lines have no text that a model can read: 2, 4"):
+        embed_file(tmp_path / "text", embedder, tmp_path / "out.npy", allow_empty=False)
     assert [entry.name for entry in tmp_path.iterdir()] == ["text"]
-    assert embed(tmp_path / "text", encoder, tmp_path / "out.npy", allow_empty=True) == 4
+    assert embed_file(tmp_path / "text", embedder, tmp_path / "out.npy", allow_empty=True) == 4
     assert "warning: " in capsys.readouterr().err
     assert np.load(tmp_path / "out.npy").any(axis=1).tolist() == [True, False, True, False]
     (tmp_path / "text").write_text("")
     with pytest.raises(UserError, match="text is empty"):
-        embed(tmp_path / "text", encoder, tmp_path / "out.npy", allow_empty=True)
+        embed_file(tmp_path / "text", embedder, tmp_path / "out.npy", allow_empty=True)
 
 
 # --- retrieve ---

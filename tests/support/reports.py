@@ -129,10 +129,12 @@ def perplexities(directory: Path, by_language: dict[str, tuple[float, float]]) -
     rows = []
     for split in ("valid", "test"):
         scored = [
-            evaluation.Row(name, split, dict(zip(evaluation.COLUMNS, (100, 5.0, value, 0.2, base, 3.0), strict=True)))
+            evaluation.EvaluationRow(
+                name, split, dict(zip(evaluation.COLUMNS, (100, 5.0, value, 0.2, base, 3.0), strict=True))
+            )
             for name, (value, base) in by_language.items()
         ]
-        rows += [*scored, evaluation.mean(scored)]
+        rows += [*scored, evaluation.mean_row(scored)]
     evaluation.write_table(directory / "evaluation" / "mlm_perplexity.tsv", rows)
 
 

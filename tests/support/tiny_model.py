@@ -1,10 +1,10 @@
 """An exported model of two languages, untrained and tiny, that knows the words of xnli_factory; and the command."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from tests.support import xnli as factory
+from tests.support.stages import run_stage
 from wikixlm.bpe.codes import CONTINUATION, END_OF_WORD, SPECIALS, Merge
 from wikixlm.finetune import command as finetune
 from wikixlm.finetune.scores import Score, read_table
@@ -68,9 +68,7 @@ def words(model: Path, data: Path, output: Path, *options: str) -> list[str]:
 
 def run(arguments: list[Any]) -> None:
     """`wikixlm finetune`, in this process."""
-    parser = argparse.ArgumentParser()
-    finetune.add_arguments(parser)
-    finetune.main(parser.parse_args([str(word) for word in arguments]))
+    run_stage("finetune", *arguments)
 
 
 def scores(folder: Path) -> dict[tuple[str, str], Score]:

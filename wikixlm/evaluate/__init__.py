@@ -1,1 +1,1 @@
-"""Scoring masked language models: what is scored, on which text, and the figures that come out."""
+"""Score masked language models: perplexity per language, beside the unigram baseline."""

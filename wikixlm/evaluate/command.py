@@ -1,21 +1,21 @@
 """Masked-token loss, perplexity and accuracy of a model in each language, beside the unigram baseline.
 
-What is scored: a checkpoint, or the exported Hugging Face directory. On what: the splits of the binarized data, or raw
-text files, which go through the pipeline's own steps first. The figures are the same whichever way a text comes in.
+Scored is a checkpoint or an exported Hugging Face directory, on the splits of the binarized data or on raw text files,
+which are tokenized and segmented as the pipeline does. A text has the same scores either way.
 
 Every block of a text is scored once, with masks that depend on --seed and the block's number alone: 15 % of its tokens
 must be predicted; of these the model sees <mask> for 80 %, a random symbol for 10 %, the token itself for 10 %, as in
-training. (XLM's own evaluation puts <mask> in place of all; its figures are a little different.)
+training. (XLM's own evaluation puts <mask> in place of all; its scores differ a little.)
 
 The table: `tokens` masked tokens scored; `loss` their mean cross-entropy in nats; `perplexity` e to the loss;
-`accuracy` the share where the most probable symbol is the right one; `unigram` the perplexity, on the same masked
-tokens, of the language's own training unigrams, add-one smoothed over the vocabulary: a model that does not get well
-below it has learned nothing from context (nan without the training data).
+`accuracy` the share where the most probable symbol is right; `unigram` the perplexity, on the same masked
+tokens, of the language's training unigrams, add-one smoothed over the vocabulary: a model that is not well below it has
+learned nothing from context (nan without the training data).
 
 `bits_per_character` = loss / ln 2 * tokens of the text / characters of the text, for models with different
 vocabularies: a larger one has fewer tokens to predict, and each is harder. The tokens are all of the text's, line ends
 included; the characters are those of the tokenized text without BPE's joints, spaces and line ends included (an <unk>
-counts as one). Since a masked token is predicted from both sides, this is no compressed size, and not to be compared
+counts as one). Since a masked token is predicted from both sides, this is not a compressed size and can't be compared
 with a left-to-right model's.
 
 With --pseudo N, of the first N lines: `pseudo_perplexity` and `pseudo_bits_per_character` from their
@@ -32,7 +32,8 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,8 +42,9 @@ import numpy.typing as npt
 
 from wikixlm import console
 from wikixlm.errors import UserError
-from wikixlm.evaluate import models, preprocessing, pseudo_likelihood, scoring, texts, unigram
-from wikixlm.evaluate.scoring import Row
+from wikixlm.evaluate import models, pseudo_likelihood, scoring, texts, unigram
+from wikixlm.evaluate.preprocessing import Preprocessing, PreprocessingOptions, choose_preprocessing
+from wikixlm.evaluate.scoring import EvaluationRow
 from wikixlm.model import device
 from wikixlm.model.blocks import prefix
 from wikixlm.tokenize.word_segmenters import JAPANESE
@@ -52,24 +54,128 @@ from wikixlm.train import data_folders
 TEXT = "text"
 
 
-class Text(NamedTuple):
-    """A binarized text to score: its language, its split, and its path without suffix."""
+class BinarizedText(NamedTuple):
+    """A text to score: its language, its split, and its path without suffix."""
 
     language: str
     split: str
     path: Path
 
 
-def text_file(argument: str) -> tuple[str, Path]:
+class RawText(NamedTuple):
+    language: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How texts are scored.
+
+    Attributes:
+        seed: of the masks.
+        max_tokens: tokens in a batch; changes speed and memory only.
+        pseudo: lines of each text to score token by token too.
+    """
+
+    seed: int = 0
+    max_tokens: int = 4096
+    pseudo: int = 0
+
+
+def raw_text(argument: str) -> RawText:
     """The language and file of `en=file.txt`."""
     language, separator, path = argument.partition("=")
     if not (language and separator and path):
         raise argparse.ArgumentTypeError(f"{argument!r}: expected LANGUAGE=FILE, as in en=file.txt")
-    return language, Path(path)
+    return RawText(language, Path(path))
+
+
+def load_model(
+    checkpoint: Path | None, export: Path | None, data: Path | None, kind: str, tokens_per_sample: int | None
+) -> models.Model:
+    """The model in a checkpoint or in an export.
+
+    Args:
+        data: folder of the binarized data, whose dictionary must be the model's.
+        kind: `cpu` or `cuda`.
+        tokens_per_sample: length of the examples; None: as in training.
+
+    Raises:
+        UserError: it can't be loaded, or is too small for the examples.
+    """
+    if export is not None:
+        model = models.from_export(export, data, kind)
+    else:
+        model = models.from_checkpoint(checkpoint or Path(), data, kind)
+    if tokens_per_sample is None:
+        return model
+    if not 1 < tokens_per_sample <= model.positions:
+        raise UserError(f"--tokens-per-sample {tokens_per_sample}: {model.name} accepts 2 to {model.positions} tokens")
+    return dataclasses.replace(model, tokens_per_sample=tokens_per_sample)
+
+
+def refuse_unknown_languages(model: models.Model, languages: Sequence[str]) -> None:
+    """Raise a UserError if the model was not trained on one of the languages, or one is named twice."""
+    if unknown := [language for language in languages if language not in model.languages]:
+        raise UserError(f"{model.name} was trained on {', '.join(model.languages)}, not on {', '.join(unknown)}")
+    if len(set(languages)) < len(languages):
+        raise UserError(f"a language is named twice: {', '.join(languages)}")
+
+
+def binarize_texts(
+    raw: Sequence[RawText], preprocessing: Preprocessing, dictionary: Sequence[str], folder: Path
+) -> Iterator[BinarizedText]:
+    """Binarize raw texts into `folder`."""
+    for language, source in raw:
+        target = folder / language
+        texts.binarize_raw(source, target, preprocessing.tokenizer(language), preprocessing.merges, dictionary)
+        yield BinarizedText(language, TEXT, target)
+
+
+def evaluate(
+    model: models.Model, sources: Sequence[BinarizedText], data: Sequence[Path], options: ScoringOptions
+) -> list[EvaluationRow]:
+    """A row for each text, and after each split's rows their mean.
+
+    Args:
+        data: the binarized data's folders, for the unigram baseline; none: no baseline.
+    """
+    lengths = texts.symbol_lengths(model.dictionary)
+    baselines: dict[str, npt.NDArray[np.float64] | None] = {}
+    by_split: dict[str, list[EvaluationRow]] = {}
+    for language, split, path in sources:
+        if language not in baselines:
+            baselines[language] = unigram_baseline(data, language, len(model.dictionary))
+        size = texts.text_size(path, lengths)
+        scores = scoring.score_text(model, path, language, size, baselines[language], options.seed, options.max_tokens)
+        if options.pseudo:
+            lines = texts.first_lines(path, options.pseudo)
+            scores |= pseudo_likelihood.score_lines(model, lines, language, lengths, options.max_tokens)
+        logging.info("%s %s: %s, %s", language, split, size, scores)
+        by_split.setdefault(split, []).append(EvaluationRow(language, split, scores))
+    return [row for rows in by_split.values() for row in [*rows, scoring.mean_row(rows)]]
+
+
+def unigram_baseline(data: Sequence[Path], language: str, vocabulary: int) -> npt.NDArray[np.float64] | None:
+    """The unigram log-probabilities of a language's training text, [vocabulary]; None without data."""
+    if not data:
+        return None
+    found = [prefix(folder, "train", language) for folder in data]
+    return unigram.log_probabilities(
+        [path for path in found if len(data) == 1 or path.with_name(f"{path.name}.idx").exists()], vocabulary
+    )
+
+
+def report_means(rows: Sequence[EvaluationRow]) -> None:
+    """Print each split's mean perplexity on the terminal."""
+    for row in rows:
+        if row.language == "mean":
+            unigram_perplexity = row.scores["unigram"]
+            against = "" if math.isnan(unigram_perplexity) else f", unigram baseline {unigram_perplexity:,.1f}"
+            console.say(f"{row.split}: mean perplexity {row.scores['perplexity']:,.1f}{against}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this stage."""
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument(
         "--checkpoint", "--model", type=Path, dest="checkpoint", help="model.pt, or any of fairseq's checkpoints"
@@ -78,49 +184,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=data_folders.parse_folders,
-        help="folder of the binarized data, with dict.txt (several: joined by colons); only --text does without",
+        help="folder of the binarized data, with dict.txt (several: joined by colons); not needed for --text",
     )
     parser.add_argument("--languages", nargs="+", help="languages to evaluate (default: all of the model's)")
     parser.add_argument("--splits", nargs="+", default=["valid", "test"], help="splits to evaluate")
     parser.add_argument(
         "--text",
         nargs="+",
-        type=text_file,
+        type=raw_text,
         metavar="LANGUAGE=FILE",
         help="evaluate raw text instead of splits: one paragraph a line, tokenized and segmented here",
     )
-    add_text_arguments(parser)
+    _add_preprocessing_arguments(parser)
     parser.add_argument(
-        "--pseudo", type=int, default=0, metavar="LINES", help="also score so many lines token by token"
+        "--pseudo", type=int, default=0, metavar="LINES", help="also score this many lines token by token"
     )
     parser.add_argument(
         "--tokens-per-sample",
         type=int,
         metavar="N",
-        help="cut the text into examples of so many tokens (default: as in training; an export: its positions)",
+        help="cut the text into examples of N tokens (default: as in training; an export: its positions)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the masks")
-    parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
+    parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU if there is one")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads")
     parser.add_argument("--max-tokens", type=int, default=4096, help="tokens in a batch; changes speed and memory only")
     parser.add_argument("--output", type=Path, help="the table, tab-separated (default: standard output)")
 
 
-def add_text_arguments(parser: argparse.ArgumentParser) -> None:
-    """How raw text is made into symbols: as the model's training text was."""
+def _add_preprocessing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codes", type=Path, help="with --text: BPE codes of the run (default: the export's own)")
     parser.add_argument(
         "--lowercase-and-remove-accent",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="with --text: as the run's tokenize.lowercase_and_remove_accent (default: as the export says, else yes)",
+        help="with --text: as the run's tokenize.lowercase_and_remove_accent (default: as the export has it, else yes)",
     )
     parser.add_argument("--japanese", choices=JAPANESE, help="with --text: as the run's tokenize.japanese")
     parser.add_argument("--kytea-model", type=Path, help="with --text: KyTea's model.bin, as for `wikixlm tokenize`")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Score the model and write the table."""
     if args.data is None and not args.text:
         raise UserError("there is nothing to evaluate: give --data (a run's splits) or --text (raw text), or both")
     if args.text and args.languages:
@@ -129,87 +233,29 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f"--pseudo {args.pseudo}: a number of lines is accepted, 0 for none")
     chosen = device.choose(args.device)
     logging.info("evaluating on %s (%s)", chosen.kind, chosen.reason)
-    model = load_model(args, chosen.kind)
+    import torch
+
+    torch.set_num_threads(max(1, args.threads))
+    data: list[Path] = args.data or []
+    model = load_model(args.checkpoint, args.export, data[0] if data else None, chosen.kind, args.tokens_per_sample)
+    refuse_unknown_languages(model, [text.language for text in args.text] if args.text else args.languages or [])
+    options = ScoringOptions(args.seed, args.max_tokens, args.pseudo)
     with tempfile.TemporaryDirectory(prefix="wikixlm-") as folder:
-        rows = table(model, list(find_texts(args, model, Path(folder))), args)
+        if args.text:
+            chosen_options = PreprocessingOptions(
+                args.codes, args.lowercase_and_remove_accent, args.japanese, args.kytea_model
+            )
+            preprocessing = choose_preprocessing(args.export, chosen_options)
+            sources = list(binarize_texts(args.text, preprocessing, model.dictionary, Path(folder)))
+        else:
+            sources = [
+                BinarizedText(language, split, prefix(data[0], split, language))
+                for split in args.splits
+                for language in args.languages or model.languages
+            ]
+        rows = evaluate(model, sources, data, options)
     if args.output:
         scoring.write_table(args.output, rows)
     else:
         scoring.print_table(sys.stdout, rows)
-    for row in rows:
-        if row.language == "mean":
-            values = row.figures
-            against = "" if math.isnan(values["unigram"]) else f", unigram baseline {values['unigram']:,.1f}"
-            console.say(f"{row.split}: mean perplexity {values['perplexity']:,.1f}{against}")
-
-
-def load_model(args: argparse.Namespace, kind: str) -> models.Model:
-    """The model that the command line names, and a look at whether it knows the languages.
-
-    Raises:
-        UserError: it doesn't, or it can't be loaded.
-    """
-    import torch
-
-    torch.set_num_threads(max(1, args.threads))
-    data = args.data[0] if args.data else None
-    if args.export:
-        model = models.from_export(args.export, data, kind)
-    else:
-        model = models.from_checkpoint(args.checkpoint, data, kind)
-    asked = [language for language, _ in args.text] if args.text else args.languages or []
-    if unknown := [language for language in asked if language not in model.languages]:
-        raise UserError(f"{model.name} was trained on {', '.join(model.languages)}, not on {', '.join(unknown)}")
-    if len(set(asked)) < len(asked):
-        raise UserError(f"a language is named twice: {', '.join(asked)}")
-    if args.tokens_per_sample is None:
-        return model
-    if not 1 < args.tokens_per_sample <= model.positions:
-        raise UserError(
-            f"--tokens-per-sample {args.tokens_per_sample}: {model.name} takes 2 to {model.positions} tokens"
-        )
-    return dataclasses.replace(model, tokens_per_sample=args.tokens_per_sample)
-
-
-def find_texts(args: argparse.Namespace, model: models.Model, folder: Path) -> Iterator[Text]:
-    """The texts to score, split by split; raw ones are binarized into `folder`."""
-    if not args.text:
-        for split in args.splits:
-            for language in args.languages or model.languages:
-                yield Text(language, split, prefix(args.data[0], split, language))
-        return
-    how = preprocessing.choose(
-        args.export, args.codes, args.lowercase_and_remove_accent, args.japanese, args.kytea_model
-    )
-    for language, source in args.text:
-        target = folder / language
-        texts.binarize_raw(source, target, how.tokenizer(language), how.merges, model.dictionary)
-        yield Text(language, TEXT, target)
-
-
-def table(model: models.Model, sources: list[Text], args: argparse.Namespace) -> list[Row]:
-    """A row for each text, and after each split's its mean."""
-    sizes = texts.characters(model.dictionary)
-    baselines: dict[str, npt.NDArray[np.float64] | None] = {}
-    by_split: dict[str, list[Row]] = {}
-    for language, split, path in sources:
-        if language not in baselines:
-            baselines[language] = baseline(args.data, language, len(model.dictionary))
-        size = texts.measure(path, sizes)
-        row = scoring.score(model, path, language, size, baselines[language], args.seed, args.max_tokens)
-        if args.pseudo:
-            lines = texts.first_lines(path, args.pseudo)
-            row |= pseudo_likelihood.score(model, lines, language, sizes, args.max_tokens)
-        logging.info("%s %s: %s, %s", language, split, size, row)
-        by_split.setdefault(split, []).append(Row(language, split, row))
-    return [row for rows in by_split.values() for row in [*rows, scoring.mean(rows)]]
-
-
-def baseline(data: list[Path] | None, language: str, vocabulary: int) -> npt.NDArray[np.float64] | None:
-    """The unigram log-probabilities of a language's training text, [vocabulary]; None where there is none."""
-    if data is None:
-        return None
-    found = [prefix(folder, "train", language) for folder in data]
-    return unigram.log_probabilities(
-        [path for path in found if len(data) == 1 or path.with_name(f"{path.name}.idx").exists()], vocabulary
-    )
+    report_means(rows)

@@ -1,4 +1,4 @@
-"""A model to be scored: any of fairseq's checkpoints, of either recipe, or an exported Hugging Face directory."""
+"""Load a model to score: a checkpoint of either recipe, or an exported Hugging Face directory."""
 
 import argparse
 import contextlib
@@ -30,14 +30,13 @@ class Model:
     """A model ready to be scored.
 
     Attributes:
-        name: where it is from, for messages.
+        name: its path, for messages.
         forward: from a batch's `net_input` (see `batches.make_batch`) to the logits of its masked positions,
             [masked, vocabulary], on `device`.
-        device: where it computes.
-        languages: its languages; their order gives their ids.
-        tokens_per_sample: tokens of an example, the leading `</s>` included, as it was trained.
-        positions: the most that it can take.
-        dictionary: its symbols in fairseq's style, special ones first; their places are their ids.
+        languages: in the order of their ids.
+        tokens_per_sample: tokens of a training example, the leading `</s>` included.
+        positions: the model's maximum of tokens.
+        dictionary: its symbols in fairseq's style, in the order of their ids, special ones first.
     """
 
     name: str
@@ -66,19 +65,17 @@ def from_checkpoint(path: Path, data: Path | None, device: str) -> Model:
     """Load a model of `wikixlm train`, or any of fairseq's checkpoints of it.
 
     Args:
-        path: the checkpoint.
-        data: folder of the binarized data, whose dict.txt must be the model's; None: the checkpoint tells its own.
-        device: where to compute.
+        data: folder of the binarized data, whose dict.txt must be the model's; None: the checkpoint's own.
 
     Raises:
-        UserError: no such checkpoint, unreadable, trained with another dictionary, or it doesn't tell which.
+        UserError: the checkpoint is missing, unreadable, trained with another dictionary, or does not keep its own.
     """
     state = checkpoints.load(path)
     own = (state["task_state"] or {}).get("symbols")
     if data is not None and not (data / "dict.txt").is_file():
         raise UserError(f"{data / 'dict.txt'} is missing: run the dictionary stage first")
     if data is None and own is None:
-        raise UserError(f"{path} doesn't tell its dictionary, as model.pt does: give --data, the folder with dict.txt")
+        raise UserError(f"{path} does not keep its dictionary, as model.pt does: give --data, the folder with dict.txt")
     compat.apply()
     from fairseq import checkpoint_utils, utils
 
@@ -121,12 +118,10 @@ def from_export(folder: Path, data: Path | None, device: str) -> Model:
     """Load what `wikixlm export` wrote, by transformers alone.
 
     Args:
-        folder: the Hugging Face directory.
-        data: folder of the binarized data, whose dict.txt must be the model's; None: the export tells its own.
-        device: where to compute.
+        data: folder of the binarized data, whose dict.txt must be the model's; None: the export's own.
 
     Raises:
-        UserError: no such export, unreadable, or made with another dictionary; or transformers is missing.
+        UserError: the export is missing, unreadable or made with another dictionary, or transformers is missing.
     """
     transformers = hf.quietly()
     names = exported_symbols(folder)

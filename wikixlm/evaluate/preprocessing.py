@@ -1,4 +1,4 @@
-"""How raw text becomes a model's symbols: what a run was configured with, or what an export says of itself."""
+"""How raw text becomes a model's symbols: from options, or from what an export records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,11 @@ from wikixlm.tokenize.line_tokenizer import LineTokenizer
 
 
 @dataclass(frozen=True)
-class Steps:
+class Preprocessing:
     """The tokenizer's settings and the BPE codes.
 
     Attributes:
-        merges: the codes.
-        lowercase: whether text is lower-cased and loses its accents.
+        lowercase: lower-case the text and remove its accents.
         japanese: the word segmenter for Japanese.
         kytea_model: KyTea's model file; None: where XLMTokenizer looks.
     """
@@ -28,26 +27,34 @@ class Steps:
     kytea_model: Path | None = None
 
     def tokenizer(self, language: str) -> LineTokenizer:
-        """The tokenizer of a language."""
         return LineTokenizer(language, self.lowercase, self.japanese, self.kytea_model)
 
 
-def choose(
-    export: Path | None, codes: Path | None, lowercase: bool | None, japanese: str | None, kytea_model: Path | None
-) -> Steps:
-    """The steps: as given, else as the export says, else the defaults.
+@dataclass(frozen=True)
+class PreprocessingOptions:
+    """What the command line says of the preprocessing; None leaves it to the export, or to the default."""
+
+    codes: Path | None = None
+    lowercase: bool | None = None
+    japanese: str | None = None
+    kytea_model: Path | None = None
+
+
+def choose_preprocessing(export: Path | None, options: PreprocessingOptions) -> Preprocessing:
+    """The preprocessing: as the options say, else as the export records, else the defaults.
 
     Raises:
-        UserError: there are neither codes nor an export, or one of them can't be read.
+        UserError: neither codes nor an export are given, or one of them can't be read.
     """
     own: dict[str, Any] = read_json(export / "config.json") if export else {}
-    if codes is None and export is None:
+    if options.codes is None and export is None:
         raise UserError("--text needs --codes, the BPE codes of the model's run: monolingual_data/processed/codes")
-    return Steps(
-        merges=read_codes(codes) if codes else _exported_codes(export or Path()),
-        lowercase=own.get("do_lowercase_and_remove_accent", True) if lowercase is None else lowercase,
-        japanese=japanese or own.get("japanese_segmenter", "kytea"),
-        kytea_model=kytea_model,
+    recorded = own.get("do_lowercase_and_remove_accent", True)
+    return Preprocessing(
+        merges=read_codes(options.codes) if options.codes else _exported_codes(export or Path()),
+        lowercase=recorded if options.lowercase is None else options.lowercase,
+        japanese=options.japanese or own.get("japanese_segmenter", "kytea"),
+        kytea_model=options.kytea_model,
     )
 
 

@@ -1,4 +1,4 @@
-"""The text to be scored: a split of the binarized data, or a raw text file that the pipeline has never seen."""
+"""The text to score: a split of the binarized data, or a file of raw text."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -26,17 +26,16 @@ _UNKNOWN = SPECIALS.index("<unk>")
 def binarize_raw(
     source: Path, target: Path, tokenizer: LineTokenizer, merges: Sequence[Merge], dictionary: Sequence[str]
 ) -> None:
-    """Take raw text through the pipeline's steps, to the ids that it would give the same text.
+    """Binarize raw text as the pipeline does.
 
     Lines are read as the corpus stage reads them (any of its encodings and compressions; a paragraph a line),
-    tokenized, segmented, numbered, and closed by `</s>`; lines that have no token are left out.
+    tokenized, segmented, numbered, and closed by `</s>`; lines without a token are dropped.
 
     Args:
-        source: the text.
-        target: where the binarized text goes: the path without `.bin` and `.idx`, to be read by `Blocks`.
+        target: path of the output without `.bin` and `.idx`, as `Blocks` reads it.
         tokenizer: of the text's language.
         merges: the BPE codes.
-        dictionary: the symbols by id.
+        dictionary: the symbols, in the order of their ids.
 
     Raises:
         UserError: the file is missing or damaged, or has no text.
@@ -59,7 +58,7 @@ def binarize_raw(
         raise UserError(f"{source}: no text in {counts.lines_in} lines")
 
 
-def characters(dictionary: Sequence[str]) -> npt.NDArray[np.int64]:
+def symbol_lengths(dictionary: Sequence[str]) -> npt.NDArray[np.int64]:
     """How many characters of tokenized text each symbol stands for, [vocabulary].
 
     A word-internal symbol (`low@@`) counts its own characters, a word-final one also the space or line end behind it,
@@ -73,24 +72,24 @@ def characters(dictionary: Sequence[str]) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Size:
-    """A text's tokens, line ends included, and its characters, see `characters`."""
+class TextSize:
+    """A text's tokens, line ends included, and its characters, see `symbol_lengths`."""
 
     tokens: int
     characters: int
 
 
-def measure(path: Path, sizes: npt.NDArray[np.int64]) -> Size:
-    """The size of a binarized text (path without suffix), given each symbol's characters, [vocabulary]."""
-    total = sum(int(sizes[tokens].sum()) for tokens in _running(path))
-    return Size(Blocks(path, _CHUNK).tokens, total)
+def text_size(path: Path, lengths: npt.NDArray[np.int64]) -> TextSize:
+    """The size of a binarized text (path without suffix), given its symbols' lengths, [vocabulary]."""
+    characters = sum(int(lengths[tokens].sum()) for tokens in _chunks(path))
+    return TextSize(Blocks(path, _CHUNK).tokens, characters)
 
 
 def first_lines(path: Path, count: int) -> list[Integers]:
     """The first `count` lines of a binarized text (path without suffix), each with the `</s>` at its end."""
     lines: list[Integers] = []
     rest: list[Integers] = []
-    for tokens in _running(path):
+    for tokens in _chunks(path):
         *whole, last = np.split(tokens, np.flatnonzero(tokens == _EOS) + 1)
         for line in whole:
             lines.append(np.concatenate([*rest, line]))
@@ -101,8 +100,8 @@ def first_lines(path: Path, count: int) -> list[Integers]:
     return lines
 
 
-def _running(path: Path) -> Iterator[Integers]:
-    """The running text in pieces, [tokens]."""
+def _chunks(path: Path) -> Iterator[Integers]:
+    """The text in consecutive chunks, [tokens] each."""
     text = Blocks(path, _CHUNK)
     for number in range(len(text)):
         yield text.read(np.array([number]), pad=0)[0][0]

@@ -1,4 +1,4 @@
-"""The unigram baseline: what a model that has learned nothing but how often each symbol occurs would reach."""
+"""The unigram baseline: a model that knows only how often each symbol occurs."""
 
 import math
 from collections.abc import Sequence

@@ -1,12 +1,11 @@
 """A trained model as transformers' BertForMaskedLM: the same weights under other names.
 
-With the LayerNorm on its embeddings fairseq's `xlm_base` is BERT with a language in the place of the segment, so
-`token_type_ids` carry the language's id. What differs is where positions start: at pad + 1 in fairseq, at 0 in BERT;
-the rows before are dropped. fairseq's pooler was never trained and is left out.
+With a LayerNorm on its embeddings, fairseq's `xlm_base` is BERT with the language in place of the segment:
+`token_type_ids` are the language's id. Positions start at pad + 1 in fairseq and at 0 in BERT, so the rows before are
+dropped. fairseq's pooler was never trained and is dropped too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from torch import Tensor
 from wikixlm import hf
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
+from wikixlm.model.checkpoint import TrainedModel
 
 PAD, EOS, MASK = (SPECIALS.index(symbol) for symbol in ("<pad>", "</s>", "<mask>"))
-# Of torch's LayerNorm, which fairseq leaves as it is; BERT's own is 1e-12.
+# torch's default, which fairseq keeps; BERT's own is 1e-12.
 LAYER_NORM_EPS = 1e-5
 
 _ENCODER = "sentence_encoder."
@@ -45,68 +44,17 @@ _HEAD = {
 _BIAS = "lm_output_learned_bias"
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A model as it was trained: its weights by fairseq's names (without `encoder.`), fp32, and its configuration."""
-
-    weights: dict[str, Tensor]
-    config: NetworkConfig
-
-    def network(self) -> MaskedLanguageModel:
-        """The model in plain torch, for comparison."""
-        network = MaskedLanguageModel(self.config)
-        network.load_state_dict(self.weights, strict=False)
-        return network.eval()
-
-
-def trained(state: Mapping[str, Any], path: Path) -> Trained:
-    """The model in a checkpoint of fairseq, of either recipe.
-
-    Args:
-        state: the checkpoint's content.
-        path: its file, for messages.
-
-    Raises:
-        UserError: a model that no class of transformers fits.
-    """
-    weights = {name.removeprefix("encoder."): value.float() for name, value in state["model"].items()}
-    options = state["cfg"]["model"]
-    options = options if isinstance(options, Mapping) else vars(options)
-    _check(weights, options, path)
-    num_layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(f"{_ENCODER}layers."))
-    vocab_size, embed_dim = weights[f"{_ENCODER}embed_tokens.weight"].shape
-    config = NetworkConfig(
-        vocab_size=vocab_size,
-        num_languages=len(weights[f"{_ENCODER}segment_embeddings.weight"]),
-        max_positions=len(weights[f"{_ENCODER}embed_positions.weight"]) - PAD - 1,
-        embed_dim=embed_dim,
-        ffn_dim=len(weights[f"{_ENCODER}layers.0.fc1.weight"]),
-        num_heads=options["encoder_attention_heads"],
-        num_layers=num_layers,
-        dropout=options["dropout"],
-        attention_dropout=options["attention_dropout"],
-        pad=PAD,
-    )
-    return Trained(weights, config)
-
-
-def _check(weights: Mapping[str, Tensor], options: Mapping[str, Any], path: Path) -> None:
-    refused = f"{path} fits no class of transformers"
-    if f"{_ENCODER}emb_layer_norm.weight" not in weights:
+def refuse_misfit(model: TrainedModel, path: Path) -> None:
+    """Raise a UserError if no class of transformers fits the model."""
+    if not model.config.embedding_norm:
         raise UserError(
-            f"{refused}: it has no LayerNorm on its embeddings; a model trained with "
+            f"{path} fits no class of transformers: it has no LayerNorm on its embeddings; a model trained with "
             "train.encoder_normalize_before: true has one"
         )
-    if f"{_ENCODER}embed_positions.weight" not in weights or f"{_ENCODER}segment_embeddings.weight" not in weights:
-        raise UserError(f"{refused}: it has no learned positions or no embeddings of the languages")
-    if _BIAS not in weights or "embed_out.weight" in weights:
-        raise UserError(f"{refused}: its output weights are not its token embeddings")
-    if options.get("activation_fn", "gelu") != "gelu":
-        raise UserError(f"{refused}: its activation is {options['activation_fn']}, where gelu is expected")
 
 
-def bert_weights(model: Trained) -> dict[str, Tensor]:
-    """The weights by BertForMaskedLM's names."""
+def bert_weights(model: TrainedModel) -> dict[str, Tensor]:
+    """The weights under the names of BertForMaskedLM."""
     names = {f"{_ENCODER}{ours}": theirs for ours, theirs in _EMBEDDINGS.items()} | _HEAD
     for layer in range(model.config.num_layers):
         for ours, theirs in _LAYER.items():
@@ -124,12 +72,12 @@ def bert_weights(model: Trained) -> dict[str, Tensor]:
     return result
 
 
-def bert_model(model: Trained, extra: Mapping[str, Any]) -> Any:
+def bert_model(model: TrainedModel, extra: Mapping[str, Any]) -> Any:
     """A BertForMaskedLM with the trained weights, in evaluation mode.
 
     Args:
         model: the trained model.
-        extra: what else its configuration records.
+        extra: further entries of its configuration.
     """
     transformers = hf.require("transformers")
     network = model.config

@@ -1,4 +1,4 @@
-"""The model card: `README.md` of an exported model, made from the run's own records."""
+"""The model card, `README.md` of an exported model, from the run's own records."""
 
 import csv
 import re
@@ -11,19 +11,16 @@ from wikixlm import formatting, hf
 from wikixlm.languages import wiki
 from wikixlm.model.network import NetworkConfig
 
-Row = Mapping[str, str]
-
-# Configuration that tells a reader most; the rest is in the run's manifest.
+# The settings that matter most to a reader; all others are in the run's manifest.
 _TRAINING = (
     *("recipe", "max_update", "max_tokens", "update_freq", "tokens_per_sample", "lr", "warmup_updates", "dropout"),
     *("alpha", "mask_ratio", "precision", "seed"),
 )
-_MADE = ("made", "wikixlm", "git_commit")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the card tells.
+class CardFacts:
+    """The facts on the card.
 
     Attributes:
         languages: in the order of their ids.
@@ -41,23 +38,23 @@ class Facts:
     lowercase: bool
     japanese: str
     manifest: Mapping[str, Any] = field(default_factory=dict)
-    evaluation: Sequence[Row] = ()
+    evaluation: Sequence[Mapping[str, str]] = ()
     tokens: Mapping[str, int] = field(default_factory=dict)
 
 
-def card(facts: Facts) -> str:
-    """The whole card, in Markdown with the Hub's metadata at its head."""
+def model_card(facts: CardFacts) -> str:
+    """The card in Markdown, with the Hub's metadata at its head."""
     sections = (_head, _usage, _languages, _model, _perplexity, _licence)
     return "\n".join(section(facts) for section in sections)
 
 
-def read_evaluation(path: Path) -> list[Row]:
+def read_evaluation(path: Path) -> list[dict[str, str]]:
     """The rows of `evaluation/mlm_perplexity.tsv`."""
     with open(path, encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
-def _head(facts: Facts) -> str:
+def _head(facts: CardFacts) -> str:
     # The Hub refuses codes that are Wikimedia's own (simple, zh-yue).
     listed = ", ".join(f'"{code}"' for code in facts.languages if re.fullmatch("[a-z]{2,3}", code))
     return f"""---
@@ -75,7 +72,7 @@ https://arxiv.org/abs/1901.07291), for masked language modelling. Here it is tra
 """
 
 
-def _usage(facts: Facts) -> str:
+def _usage(facts: CardFacts) -> str:
     first = facts.languages[0]
     code = "en" if "en" in facts.languages else first
     sentence = (
@@ -94,14 +91,14 @@ for guess in fill(f"{sentence}"):
     print(guess["token_str"], guess["score"])
 ```
 
-`trust_remote_code` runs `{hf.CODE.name}` of this folder, which gives a text of its language the ids that
-the model was trained on, and `token_type_ids`. It needs the package sacremoses{_segmenters(facts)}.
+`trust_remote_code` runs `{hf.CODE.name}` of this folder, which gives a text the ids that the model was
+trained on, and its language's id as `token_type_ids`. It needs the package sacremoses{_segmenters(facts)}.
 With wikixlm installed, `wikixlm.hf.load(path, lang="{code}")` is the same without running code from here.
 
-- Without `trust_remote_code`, `AutoTokenizer` gives an XLMTokenizer, which knows no language: it cuts every text up as
-  English and the model takes it for its language 0, {first}. {_plain(first)}
+- Without `trust_remote_code`, `AutoTokenizer` gives an XLMTokenizer, which has no language: it segments every text as
+  English, and the model reads it as its language 0, {first}. {_plain(first)}
 
-A text of at most {facts.config.max_positions - 2} symbols fits. For sentence vectors take the mean of
+A text of at most {facts.config.max_positions - 2} symbols fits. For sentence vectors, use the mean of
 `last_hidden_state` over the text's symbols: `pooler_output` was never trained.
 '''
 
@@ -112,13 +109,13 @@ def _plain(first: str) -> str:
     return "So it serves no language here well, unless you set `token_type_ids` yourself, and then English alone."
 
 
-def _segmenters(facts: Facts) -> str:
+def _segmenters(facts: CardFacts) -> str:
     japanese = {"kytea": "kytea (with KyTea's model file)", "fugashi": "fugashi and unidic-lite"}.get(facts.japanese)
     needed = {"th": "pythainlp", "zh": "rjieba", "ja": japanese}
     return "".join(f", for {code} {needed[code]}" for code in facts.languages if needed.get(code))
 
 
-def _languages(facts: Facts) -> str:
+def _languages(facts: CardFacts) -> str:
     lines = ["## Languages", "", "| id | code | source | tokens trained on |", "| --- | --- | --- | --- |"]
     for number, code in enumerate(facts.languages):
         sources = facts.manifest.get("sources", {}).get(code, [])
@@ -128,13 +125,13 @@ def _languages(facts: Facts) -> str:
 
 
 def _source(source: Mapping[str, Any]) -> str:
-    """A downloaded dump, or a file of the user's own, whose folder is nobody else's business."""
+    """A downloaded dump, or a local file, whose folder is private."""
     if "wiki" in source:
         return f"{source['wiki']}, dump of {source['date']}, {formatting.size(source.get('size', 0))}"
     return f"{Path(source['path']).name}, {formatting.size(source['size'])}, SHA-256 {source['sha256'][:12]}…"
 
 
-def _model(facts: Facts) -> str:
+def _model(facts: CardFacts) -> str:
     config = facts.config
     case = "lower-cased, without accents" if facts.lowercase else "with case and accents"
     japanese = f"; Japanese by {facts.japanese}" if "ja" in facts.languages else ""
@@ -156,7 +153,7 @@ def _model(facts: Facts) -> str:
     return "\n".join([*lines, *made, ""])
 
 
-def _perplexity(facts: Facts) -> str:
+def _perplexity(facts: CardFacts) -> str:
     if not facts.evaluation:
         return "## Perplexity\n\nNot evaluated.\n"
     lines = ["## Perplexity", "", "| language | split | masked tokens | perplexity | accuracy | unigram baseline |"]
@@ -175,12 +172,12 @@ def _perplexity(facts: Facts) -> str:
     )
 
 
-def _licence(facts: Facts) -> str:
+def _licence(facts: CardFacts) -> str:
     own = sorted(facts.manifest.get("configuration", {}).get("corpora", {}).get("local", {}))
-    taken = [code for code in facts.languages if code not in own]
+    from_wikipedia = [code for code in facts.languages if code not in own]
     lines = ["## Licence of the data", ""]
-    if taken:
-        hosts = ", ".join(f"https://{wiki(code).host}" for code in taken)
+    if from_wikipedia:
+        hosts = ", ".join(f"https://{wiki(code).host}" for code in from_wikipedia)
         lines.append(f"The text of Wikipedia is under CC BY-SA 4.0; its authors are those of the articles: {hosts}.")
     if own:
         lines.append(f"The text in {', '.join(own)} is not from Wikipedia; its licence is its owner's.")

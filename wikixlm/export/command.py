@@ -1,17 +1,17 @@
 """Write the trained model as a Hugging Face directory, for transformers.
 
-It opens offline with AutoModelForMaskedLM, AutoModel and AutoTokenizer: config.json and model.safetensors (a
-BertForMaskedLM whose token_type_ids are the language's id), vocab.json, merges.txt and tokenizer_config.json, the code
-of the tokenizer that is bound to a language, and a model card (README.md). Before the folder takes its place the
-exported model is read back, and its logits are compared with those of the trained one. Nothing needs fairseq.
+The directory opens offline with AutoModelForMaskedLM, AutoModel and AutoTokenizer. It holds config.json and
+model.safetensors (a BertForMaskedLM whose token_type_ids are the language's id), vocab.json, merges.txt and
+tokenizer_config.json, the code of the tokenizer bound to a language, and a model card (README.md). Before it is put in
+place the exported model is read back and its logits are compared with the trained model's.
 """
 
 import argparse
 import logging
-from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wikixlm import hf
 from wikixlm.bpe.codes import SPECIALS, Merge, read_codes
@@ -19,19 +19,44 @@ from wikixlm.bpe.vocabulary import read_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json
 from wikixlm.tokenize.word_segmenters import JAPANESE
-from wikixlm.train import checkpoints
+
+if TYPE_CHECKING:
+    from wikixlm.model.checkpoint import TrainedModel
 
 FILES = (
     *("config.json", "model.safetensors", "vocab.json", "merges.txt", "tokenizer_config.json", "README.md"),
     hf.CODE.name,
 )
-# Rounding of 32-bit floats in a deep model stays far below; a weight in the wrong place goes far beyond.
+# Rounding of 32-bit floats in a deep model is far smaller; the effect of a misplaced weight is far larger.
 LARGEST_DIFFERENCE = 1e-3
-_COMPARED = 64  # tokens
+_COMPARED_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """How the training text was tokenized, which the export's tokenizer repeats."""
+
+    lowercase_and_remove_accent: bool
+    japanese: str
+
+
+@dataclass(frozen=True)
+class CardSources:
+    """Where the model card's facts are from; None leaves them out.
+
+    Attributes:
+        manifest: `manifest.json` of the model, with sources and configuration.
+        evaluation: `mlm_perplexity.tsv`.
+        data: the folder of the binarized data, for the languages' sizes.
+    """
+
+    manifest: Path | None
+    evaluation: Path | None
+    data: Path | None
 
 
 def obstacle(embedding_norm: bool, stages_run_here: bool) -> str | None:
-    """What keeps a run's model from being exported, known before it is trained; None: nothing.
+    """Why a run's model can't be exported, as far as is known before training; None if it can.
 
     Args:
         embedding_norm: whether the model will have a LayerNorm on its embeddings.
@@ -48,26 +73,52 @@ def obstacle(embedding_norm: bool, stages_run_here: bool) -> str | None:
     return None
 
 
-def read_names(state: dict[str, Any], path: Path, vocabulary: Path) -> list[str]:
-    """The model's languages, in the order of their ids, after a look at whether the vocabulary is the model's.
+def export_model(
+    path: Path, codes: Path, vocabulary: Path, tokenizer: TokenizerSettings, sources: CardSources, output: Path
+) -> None:
+    """Export a checkpoint to the folder `output`, which is replaced as a whole.
+
+    Args:
+        path: the checkpoint.
+        codes: the BPE codes that the training text was segmented with.
+        vocabulary: the `vocab_mlm` that it was binarized with.
 
     Raises:
-        UserError: it is not.
+        UserError: no class of transformers fits the model, the vocabulary is another one, `output` holds other things.
     """
-    from wikixlm.model.extend import names_of
+    from wikixlm.export import bert
+    from wikixlm.hf.vocabulary import write_tokenizer
+    from wikixlm.model.checkpoint import read_model
 
-    names = names_of(state, path)
-    if list(names.symbols) != _symbols(vocabulary):
+    refuse_foreign_files(output)
+    model = read_model(path)
+    bert.refuse_misfit(model, path)
+    symbols = [*SPECIALS, *(symbol for symbol, _ in read_symbols(vocabulary))]
+    languages = model_languages(model, path, symbols, vocabulary)
+    merges = read_codes(codes)
+    settings: dict[str, Any] = {
+        "do_lowercase_and_remove_accent": tokenizer.lowercase_and_remove_accent,
+        "japanese_segmenter": tokenizer.japanese,
+    }
+    with atomic_folder(output) as folder:
+        write_tokenizer(
+            folder, symbols, merges, languages, {**settings, "model_max_length": model.config.max_positions}
+        )
+        write_model(folder, model, languages, settings)
+        write_card(folder, model, merges, languages, tokenizer, sources)
+
+
+def model_languages(model: "TrainedModel", path: Path, symbols: list[str], vocabulary: Path) -> list[str]:
+    """The model's languages in the order of their ids, once `symbols` are known to be its vocabulary."""
+    if model.languages is None:
+        raise UserError(f"{path} doesn't name its languages; train it with the wikixlm recipe")
+    if len(symbols) != model.config.vocab_size or model.symbols not in (None, symbols):
         raise UserError(f"{path} was trained with another vocabulary than {vocabulary}")
-    return list(names.languages)
+    return model.languages
 
 
-def _symbols(vocabulary: Path) -> list[str]:
-    return [*SPECIALS, *(symbol for symbol, _ in read_symbols(vocabulary))]
-
-
-def check_output(folder: Path) -> None:
-    """Refuse to put the export in the place of a folder that holds anything else."""
+def refuse_foreign_files(folder: Path) -> None:
+    """Raise a UserError if `folder` holds anything but an export, which alone may be replaced."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--output {folder} is a file; name a folder")
     foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in FILES) if folder.is_dir() else []
@@ -77,7 +128,7 @@ def check_output(folder: Path) -> None:
         )
 
 
-def write_model(folder: Path, model: Any, languages: Sequence[str], args: argparse.Namespace) -> None:
+def write_model(folder: Path, model: "TrainedModel", languages: list[str], settings: dict[str, Any]) -> None:
     """Write `config.json` and `model.safetensors`, read them back and compare the logits in every language.
 
     Raises:
@@ -87,18 +138,16 @@ def write_model(folder: Path, model: Any, languages: Sequence[str], args: argpar
 
     from wikixlm.export.bert import EOS, bert_model
 
-    transformers = hf.quietly()
     extra = {
         "lang2id": {code: number for number, code in enumerate(languages)},
         "id2lang": dict(enumerate(languages)),
-        "do_lowercase_and_remove_accent": args.lowercase_and_remove_accent,
-        "japanese_segmenter": args.japanese,
+        **settings,
     }
     bert_model(model, extra).save_pretrained(folder)
-    exported = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
+    exported = hf.quietly().AutoModelForMaskedLM.from_pretrained(folder).eval()
     network = model.network()
     generator = torch.Generator().manual_seed(0)
-    size = (1, min(_COMPARED, model.config.max_positions))
+    size = (1, min(_COMPARED_TOKENS, model.config.max_positions))
     largest = 0.0
     for number in range(len(languages)):
         tokens = torch.randint(len(SPECIALS), model.config.vocab_size, size, generator=generator)
@@ -114,26 +163,33 @@ def write_model(folder: Path, model: Any, languages: Sequence[str], args: argpar
         )
 
 
-def write_card(folder: Path, model: Any, merges: list[Merge], languages: list[str], args: argparse.Namespace) -> None:
-    """Write the model card."""
+def write_card(
+    folder: Path,
+    model: "TrainedModel",
+    merges: list[Merge],
+    languages: list[str],
+    tokenizer: TokenizerSettings,
+    sources: CardSources,
+) -> None:
+    """Write the model card, `README.md`."""
     from wikixlm.export import card
     from wikixlm.model.blocks import Blocks, prefix
 
-    facts = card.Facts(
+    data = sources.data
+    facts = card.CardFacts(
         languages=languages,
         config=model.config,
         merges=len(merges),
-        lowercase=args.lowercase_and_remove_accent,
-        japanese=args.japanese,
-        manifest=read_json(args.manifest) if args.manifest else {},
-        evaluation=card.read_evaluation(args.evaluation) if args.evaluation else (),
-        tokens={code: Blocks(prefix(args.data, "train", code), 1).tokens for code in languages} if args.data else {},
+        lowercase=tokenizer.lowercase_and_remove_accent,
+        japanese=tokenizer.japanese,
+        manifest=read_json(sources.manifest) if sources.manifest else {},
+        evaluation=card.read_evaluation(sources.evaluation) if sources.evaluation else (),
+        tokens={code: Blocks(prefix(data, "train", code), 1).tokens for code in languages} if data else {},
     )
-    (folder / "README.md").write_text(card.card(facts), encoding="utf-8")
+    (folder / "README.md").write_text(card.model_card(facts), encoding="utf-8")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this stage."""
     parser.add_argument("--model", type=Path, required=True, help="model.pt, or any of fairseq's checkpoints")
     parser.add_argument("--codes", type=Path, required=True, help="BPE codes that the text was segmented with")
     parser.add_argument("--vocabulary", type=Path, required=True, help="vocab_mlm that it was binarized with")
@@ -147,26 +203,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, help="manifest.json of the model: sources and settings, for the card")
     parser.add_argument("--evaluation", type=Path, help="mlm_perplexity.tsv, for the card")
     parser.add_argument("--data", type=Path, help="folder of the binarized data: sizes of the languages, for the card")
-    parser.add_argument("--output", type=Path, required=True, help="the folder; an export that is there is replaced")
+    parser.add_argument("--output", type=Path, required=True, help="the folder; an export in it is replaced")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write the folder."""
     hf.quietly()
-    from wikixlm.export import bert
-    from wikixlm.hf import vocabulary
-
-    check_output(args.output)
-    state = checkpoints.load(args.model)
-    model = bert.trained(state, args.model)
-    languages = read_names(state, args.model, args.vocabulary)
-    merges = read_codes(args.codes)
-    settings = {
-        "do_lowercase_and_remove_accent": args.lowercase_and_remove_accent,
-        "japanese_segmenter": args.japanese,
-        "model_max_length": model.config.max_positions,
-    }
-    with atomic_folder(args.output) as folder:
-        vocabulary.write_tokenizer(folder, _symbols(args.vocabulary), merges, languages, settings)
-        write_model(folder, model, languages, args)
-        write_card(folder, model, merges, languages, args)
+    tokenizer = TokenizerSettings(args.lowercase_and_remove_accent, args.japanese)
+    sources = CardSources(args.manifest, args.evaluation, args.data)
+    export_model(args.model, args.codes, args.vocabulary, tokenizer, sources, args.output)

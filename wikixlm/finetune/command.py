@@ -1,17 +1,17 @@
 """Fine-tune an exported model to classify texts or pairs of texts, and score it in every language of the test files.
 
 Data are TSV files with a header or JSON lines (.tsv, .jsonl, also with .zst), with one or two columns of text, one of
-labels and one of languages; or all rows in one language (--language). Train on one language and test on others: that
-is how cross-lingual transfer is measured. Bad rows (no label, empty text, unknown language) are left out, and their
-lines told; so are rows in languages that the model was not trained on.
+labels and one of languages (or all rows in one --language). Training on one language and testing on others measures
+cross-lingual transfer. Bad rows (no label, empty text, unknown language) are skipped and their line numbers reported;
+rows in languages that the model was not trained on are skipped.
 
-The output opens with transformers' AutoModelForSequenceClassification; its tokenizer, bound to a language, with
-`wikixlm.hf.load(folder, lang="de")`. Beside the model: metrics.tsv (language split examples accuracy f1; per split a
-row `mean`, in which each language counts alike; f1 is the mean over labels) and finetuning.json, what it was made of.
+The output opens with transformers' AutoModelForSequenceClassification, and its tokenizer, bound to a language, with
+`wikixlm.hf.load(folder, lang="de")`. Beside the model: metrics.tsv (language split examples accuracy f1; a row `mean`
+per split, the unweighted mean over the languages; f1 is the mean over labels) and finetuning.json, what it was made of.
 
-A killed run goes on from its last checkpoint when the command is given again. On a CPU the same seed gives the same
-weights. With --valid the checkpoint with the best accuracy there becomes the model, by the languages that it was
-trained on; without, the last.
+A killed run resumes from its last checkpoint when the command is given again. On a CPU the same seed gives the same
+weights. With --valid the checkpoint with the best accuracy in the training languages becomes the model; without, the
+last one.
 
     wikixlm finetune --model export --train train.tsv --valid valid.tsv --test test.tsv \\
         --text premise hypothesis --label label --language-column language --output models/mine
@@ -20,16 +20,20 @@ trained on; without, the last.
 import argparse
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wikixlm import console, hf
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json, write_json
-from wikixlm.finetune.dataset import Encoder
-from wikixlm.finetune.examples import Columns, Counts, Example, Sorter, read_files
-from wikixlm.finetune.fit import Fitted, Machine, Settings, fit
-from wikixlm.finetune.scores import Score, mean, write_table
+from wikixlm.finetune.dataset import EncodedExamples, ExampleEncoder
+from wikixlm.finetune.examples import Columns, Example, ExampleReader, RowCounts, read_files
+from wikixlm.finetune.scores import Score, mean_score, write_table
 from wikixlm.model import device
+
+if TYPE_CHECKING:
+    from wikixlm.finetune.fit import FinetunedModel
 
 METRICS = "metrics.tsv"
 RECORD = "finetuning.json"
@@ -38,73 +42,113 @@ SHORTEST = 8  # tokens
 SPLITS = ("train", "valid", "test")
 
 
+@dataclass(frozen=True)
+class Base:
+    """The exported model to fine-tune: its languages in the order of their ids, and its maximum of tokens."""
+
+    folder: Path
+    languages: list[str]
+    positions: int
+
+
+def read_base(folder: Path) -> Base:
+    """Read what an exported model says of itself.
+
+    Raises:
+        UserError: the folder is not an exported model.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} is not an exported model: it has no config.json; `wikixlm export` writes one")
+    ids = read_json(folder / "tokenizer_config.json").get("lang2id", {})
+    if not ids:
+        raise UserError(f"{folder} is not an exported model: its tokenizer_config.json has no lang2id")
+    positions = int(read_json(folder / "config.json")["max_position_embeddings"])
+    return Base(folder, sorted(ids, key=ids.__getitem__), positions)
+
+
+def read_splits(
+    files: dict[str, list[Path]], columns: Columns, languages: list[str]
+) -> tuple[dict[str, list[Example]], list[RowCounts]]:
+    """The examples of each split, and the account of all rows; labels are those of the training set.
+
+    Raises:
+        UserError: see `read_files`, or the training set has one label.
+    """
+    train, counts = read_files(files["train"], columns, ExampleReader(columns, languages))
+    labels = {example.label for example in train}
+    if len(labels) < 2:
+        raise UserError(f"the training examples have the one label {labels.pop()!r}; a classifier needs two or more")
+    data = {"train": train}
+    reader = ExampleReader(columns, languages, labels=labels)
+    for split in SPLITS[1:]:
+        data[split], more = read_files(files[split], columns, reader)
+        counts += more
+    return data, counts
+
+
+def encode_splits(
+    data: dict[str, list[Example]], encoder: ExampleEncoder, tokenized: list[str]
+) -> dict[str, EncodedExamples]:
+    """The splits that have examples as the model's input."""
+    return {split: encoder.encode(examples, split, split in tokenized) for split, examples in data.items() if examples}
+
+
+def publish(model: "FinetunedModel", scores: list[Score], counts: list[RowCounts], output: Path) -> None:
+    """Write the model, its scores and its record to `output`, which is replaced as a whole; remove the checkpoints."""
+    with atomic_folder(output) as folder:
+        model.trainer.model.save_pretrained(folder)
+        model.tokenizer.save_pretrained(folder)
+        write_table(folder / METRICS, scores)
+        rows = [each.as_dict() for each in counts]
+        write_json(folder / RECORD, {**model.record, "update": model.update, "rows": rows})
+    shutil.rmtree(model.save_dir)
+    for split in SPLITS[1:]:
+        if of_split := [row for row in scores if row.split == split]:
+            by_language = ", ".join(f"{row.language} {row.accuracy:.3f}" for row in of_split)
+            console.say(f"{split}: accuracy {by_language}; mean {mean_score(of_split).accuracy:.3f}")
+    console.say(f"{output}: the checkpoint of update {model.update:,}")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this stage."""
     add = parser.add_argument
     add("--model", type=Path, required=True, metavar="FOLDER", help="the exported model")
     add("--train", type=Path, nargs="+", required=True, metavar="FILE", help="examples to train on")
-    add("--valid", type=Path, nargs="+", default=[], metavar="FILE", help="examples to choose the checkpoint by")
+    add("--valid", type=Path, nargs="+", default=[], metavar="FILE", help="examples to select the checkpoint by")
     add("--test", type=Path, nargs="+", default=[], metavar="FILE", help="examples to score")
     add("--text", nargs="+", default=["text"], metavar="COLUMN", help="one column of text, or two for pairs")
     add("--label", default="label", metavar="COLUMN", help="column of the label")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--language-column", default="language", metavar="COLUMN", help="column of the language")
-    where.add_argument("--language", default="", metavar="CODE", help="the language of all rows, without a column")
-    add("--no-label", nargs="*", default=["-"], metavar="VALUE", help="what stands for a missing label")
+    where.add_argument("--language", default="", metavar="CODE", help="the language of all rows, instead of a column")
+    add("--no-label", nargs="*", default=["-"], metavar="VALUE", help="values that mean a missing label")
     add(
         "--tokenized",
         nargs="*",
         choices=SPLITS,
         default=[],
         metavar="SPLIT",
-        help="splits (train, valid, test) whose text is Moses tokens already, with spaces between them",
+        help="splits (train, valid, test) whose text is Moses tokens already, separated by spaces",
     )
-    add("--seed", type=int, default=0, help="seed of the classifier's initialisation, of dropout and order")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of the classifier's initialisation, dropout and order",
+    )
     add("--epochs", type=int, default=5, help="passes over the training set")
     add("--batch-size", type=int, default=32, help="examples per update")
     add("--lr", type=float, default=2.5e-5, help="peak learning rate")
-    add("--max-length", type=int, metavar="N", help="tokens of an example; untold, as many as the model has positions")
+    add("--max-length", type=int, metavar="N", help="tokens of an example (default: the model's maximum)")
     add("--save-interval-updates", type=int, default=1000, metavar="N", help="updates between checkpoints")
-    add("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
+    add("--device", choices=device.CHOICES, default="auto", help="auto: a GPU if there is one")
     add("--precision", choices=device.PRECISIONS, default="auto", help="auto: fp32 on a CPU, bf16 or fp16 on a GPU")
     add("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads")
-    add("--checkpoints", type=Path, metavar="FOLDER", help="untold, OUTPUT.checkpoints; emptied in the end")
+    add("--checkpoints", type=Path, metavar="FOLDER", help="default: OUTPUT.checkpoints; removed in the end")
     add("--output", type=Path, required=True, metavar="FOLDER", help="the fine-tuned model; replaced as a whole")
 
 
-def main(args: argparse.Namespace) -> None:
-    """Read, train, score and write."""
-    check(args)
-    hf.quietly()
-    for module in ("accelerate", "sklearn"):
-        hf.require(module)
-    languages = model_languages(args.model)
-    data, counts = read(args, languages)
-    labels = sorted({example.label for example in data["train"]})
-    if len(labels) < 2:
-        raise UserError(f"the training examples have the one label {labels[0]!r}; a classifier needs two or more")
-    chosen = device.choose(args.device)
-    console.say(f"fine-tuning on {'the CPU' if chosen.kind == 'cpu' else 'a GPU'}: {chosen.reason}")
-    encoder = Encoder(
-        args.model, {label: number for number, label in enumerate(labels)}, args.max_length or positions(args.model)
-    )
-    encoded = {
-        split: encoder.encode(examples, split, split in args.tokenized) for split, examples in data.items() if examples
-    }
-    tokenizer = encoder.tokenizer(data["train"][0].language)
-    machine = Machine(chosen.kind, args.threads)
-    fitted = fit(args.model, labels, encoded, tokenizer, settings(args, chosen), machine, checkpoints(args))
-    held_out = [split for split in SPLITS[1:] if split in encoded]
-    figures = [row for split in held_out for row in fitted.scores(encoded[split], split, languages)]
-    publish(args, fitted, figures, counts)
-
-
-def check(args: argparse.Namespace) -> None:
-    """Find what can't work before anything is read.
-
-    Raises:
-        UserError: says which option is wrong.
-    """
+def refuse_bad_options(args: argparse.Namespace) -> None:
+    """Raise a UserError for an option out of bounds, before anything is read."""
     if len(args.text) > 2:
         raise UserError(f"--text {' '.join(args.text)}: one column, or two for pairs")
     for option, lowest in {"epochs": 1, "batch_size": 1, "save_interval_updates": 1, "threads": 1, "seed": 0}.items():
@@ -114,52 +158,33 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--seed {args.seed}: at most {LARGEST_SEED} is accepted")
     if args.lr <= 0:
         raise UserError(f"--lr {args.lr}: more than 0 is accepted")
-    if not (args.model / "config.json").is_file():
-        raise UserError(f"{args.model} is no exported model: it has no config.json; `wikixlm export` writes one")
-    if args.max_length is not None and not SHORTEST <= args.max_length <= positions(args.model):
-        limit = positions(args.model)
-        raise UserError(f"--max-length {args.max_length}: accepted are {SHORTEST} to {limit}, the model's positions")
     if args.output.is_dir() and any(args.output.iterdir()) and not (args.output / RECORD).is_file():
         raise UserError(f"{args.output} holds something else than a fine-tuned model; give another --output")
 
 
-def read(args: argparse.Namespace, languages: list[str]) -> tuple[dict[str, list[Example]], list[Counts]]:
-    """The examples of each split, and what became of all rows.
+def main(args: argparse.Namespace) -> None:
+    refuse_bad_options(args)
+    for module in ("transformers", "accelerate", "sklearn"):
+        hf.require(module)
+    hf.quietly()
+    from wikixlm.finetune.fit import FinetuningSettings, Machine, fit
 
-    Raises:
-        UserError: see `read_files`.
-    """
-    column = "" if args.language else args.language_column
-    columns = Columns(tuple(args.text), args.label, column, args.language, no_label=tuple(args.no_label))
-    train, counts = read_files(args.train, columns, Sorter(columns, languages))
-    data = {"train": train}
-    sorter = Sorter(columns, languages, labels={example.label for example in train})
-    for split in SPLITS[1:]:
-        data[split], more = read_files(getattr(args, split), columns, sorter)
-        counts += more
-    return data, counts
-
-
-def model_languages(model: Path) -> list[str]:
-    """The languages of an exported model, in the order of their ids.
-
-    Raises:
-        UserError: it is none.
-    """
-    ids = read_json(model / "tokenizer_config.json").get("lang2id", {})
-    if not ids:
-        raise UserError(f"{model} is no exported model: its tokenizer_config.json has no lang2id")
-    return sorted(ids, key=ids.__getitem__)
-
-
-def positions(model: Path) -> int:
-    """How many tokens an exported model can take."""
-    return int(read_json(model / "config.json")["max_position_embeddings"])
-
-
-def settings(args: argparse.Namespace, chosen: device.Device) -> Settings:
-    """What shapes the weights, of the options."""
-    return Settings(
+    base = read_base(args.model)
+    max_length = base.positions if args.max_length is None else args.max_length
+    if args.max_length is not None and not SHORTEST <= max_length <= base.positions:
+        raise UserError(
+            f"--max-length {max_length}: accepted are {SHORTEST} to {base.positions}, the model's positions"
+        )
+    language_column = "" if args.language else args.language_column
+    columns = Columns(tuple(args.text), args.label, language_column, args.language, no_label=tuple(args.no_label))
+    files = {split: getattr(args, split) for split in SPLITS}
+    data, counts = read_splits(files, columns, base.languages)
+    labels = sorted({example.label for example in data["train"]})
+    chosen = device.choose(args.device)
+    console.say(f"fine-tuning on {'the CPU' if chosen.kind == 'cpu' else 'a GPU'}: {chosen.reason}")
+    encoder = ExampleEncoder(base.folder, {label: number for number, label in enumerate(labels)}, max_length)
+    encoded = encode_splits(data, encoder, args.tokenized)
+    settings = FinetuningSettings(
         seed=args.seed,
         epochs=args.epochs,
         batch_size=args.batch_size,
@@ -167,24 +192,10 @@ def settings(args: argparse.Namespace, chosen: device.Device) -> Settings:
         save_interval_updates=args.save_interval_updates,
         precision=device.choose_precision(args.precision, chosen, None),
     )
-
-
-def checkpoints(args: argparse.Namespace) -> Path:
-    """The folder of the checkpoints of all data and settings."""
-    return Path(args.checkpoints or args.output.with_name(f"{args.output.name}.checkpoints"))
-
-
-def publish(args: argparse.Namespace, fitted: Fitted, figures: list[Score], counts: list[Counts]) -> None:
-    """Put the finished model in its place as a whole, and remove its checkpoints."""
-    with atomic_folder(args.output) as folder:
-        fitted.trainer.model.save_pretrained(folder)
-        fitted.tokenizer.save_pretrained(folder)
-        write_table(folder / METRICS, figures)
-        rows = [each.as_dict() for each in counts]
-        write_json(folder / RECORD, {**fitted.record, "update": fitted.update, "rows": rows})
-    shutil.rmtree(fitted.save_dir)
-    for split in SPLITS[1:]:
-        if rows_of := [row for row in figures if row.split == split]:
-            each = ", ".join(f"{row.language} {row.accuracy:.3f}" for row in rows_of)
-            console.say(f"{split}: accuracy {each}; mean {mean(rows_of).accuracy:.3f}")
-    console.say(f"{args.output}: the checkpoint of update {fitted.update:,}")
+    checkpoints = args.checkpoints or args.output.with_name(f"{args.output.name}.checkpoints")
+    tokenizer = encoder.tokenizer(data["train"][0].language)
+    machine = Machine(chosen.kind, args.threads)
+    model = fit(base.folder, labels, encoded, tokenizer, settings, machine, checkpoints)
+    held_out = [split for split in SPLITS[1:] if split in encoded]
+    scores = [row for split in held_out for row in model.scores(encoded[split], split, base.languages)]
+    publish(model, scores, counts, args.output)

@@ -1,4 +1,4 @@
-"""Examples as the model's input: segmented as its training data, each by the tokenizer bound to its language."""
+"""Encode examples for the model, each with the tokenizer bound to its language."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from wikixlm.finetune.examples import Example
 from wikixlm.tokenize.characters import lowercase_and_remove_accents
 
 
-class Encoded:
-    """Examples in a few arrays, as a data set of torch: an item is what the model is called with, without padding.
+class EncodedExamples:
+    """A torch dataset in a few arrays; an item is the model's input, without padding.
 
     Args:
-        ids: one array of token ids an example, special tokens included.
-        languages: the id of each example's language, which fills `token_type_ids`.
-        labels: the id of each example's label.
+        ids: an array of token ids per example, special tokens included.
+        languages: the language id of each example, the value of its `token_type_ids`.
+        labels: the label id of each example.
     """
 
     def __init__(self, ids: Sequence[npt.NDArray[np.int32]], languages: Sequence[int], labels: Sequence[int]) -> None:
@@ -35,7 +35,7 @@ class Encoded:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each example."""
+        """Tokens per example."""
         lengths: list[int] = np.diff(self._ends, prepend=0).tolist()
         return lengths
 
@@ -51,27 +51,27 @@ class Encoded:
             "labels": label,
         }
 
-    def select(self, wanted: npt.NDArray[np.bool_]) -> "Encoded":
+    def select(self, wanted: npt.NDArray[np.bool_]) -> "EncodedExamples":
         """The examples where `wanted`, [examples], is true."""
         parts = np.split(self._ids, self._ends[:-1])
         chosen = [part for part, keep in zip(parts, wanted, strict=True) if keep]
-        return Encoded(chosen, self.languages[wanted].tolist(), self.labels[wanted].tolist())
+        return EncodedExamples(chosen, self.languages[wanted].tolist(), self.labels[wanted].tolist())
 
     def digest(self) -> str:
-        """SHA-256 of the contents."""
+        """SHA-256 of the content."""
         hashes = hashlib.sha256()
         for array in (self._ends, self._ids, self.languages, self.labels):
             hashes.update(np.ascontiguousarray(array).data)
         return hashes.hexdigest()
 
 
-class Encoder:
-    """Segments examples for an exported model.
+class ExampleEncoder:
+    """Encodes examples for an exported model.
 
     Args:
         model: the export's folder.
         labels: label to its id.
-        max_length: tokens of an example, special ones included; of longer ones the ends of the longer text are cut.
+        max_length: tokens of an example, special ones included; longer examples lose the end of their longer text.
     """
 
     def __init__(self, model: Path, labels: dict[str, int], max_length: int) -> None:
@@ -86,14 +86,13 @@ class Encoder:
             self._tokenizers[language] = hf.load(self._model, lang=language)
         return self._tokenizers[language]
 
-    def encode(self, examples: Sequence[Example], title: str, tokenized: bool = False) -> Encoded:
-        """The examples as the model's input, in order; tells the user how many are cut.
+    def encode(self, examples: Sequence[Example], title: str, tokenized: bool = False) -> EncodedExamples:
+        """The examples as the model's input, in order; the number of truncated ones is reported.
 
         Args:
-            examples: what to encode.
-            title: what to call them.
-            tokenized: the texts are tokens already, with spaces between them: they are put into the model's case and
-                segmented, nothing else.
+            title: the examples' name in messages.
+            tokenized: the texts are tokens already, separated by spaces: they are only lower-cased, if the model is,
+                and segmented.
         """
         ids, languages, cut = [], [], 0
         for example in examples:
@@ -106,8 +105,8 @@ class Encoder:
             ids.append(np.array(encoding["input_ids"], dtype=np.int32))
             languages.append(tokenizer.language_id)
         if cut:
-            console.say(f"{title}: {cut:,} of {len(ids):,} examples are cut to {self._max_length} tokens")
-        return Encoded(ids, languages, [self._labels[example.label] for example in examples])
+            console.say(f"{title}: {cut:,} of {len(ids):,} examples are truncated to {self._max_length} tokens")
+        return EncodedExamples(ids, languages, [self._labels[example.label] for example in examples])
 
 
 def _symbols(tokenizer: Any, text: str, tokenized: bool) -> list[str]:

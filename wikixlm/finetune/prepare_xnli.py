@@ -1,11 +1,11 @@
-"""Bring XNLI into the form that `wikixlm finetune` takes: English MultiNLI to train on, XNLI's languages to score.
+"""Convert XNLI to the input of `wikixlm finetune`: English MultiNLI for training, XNLI's languages for scoring.
 
-As XLM's get-data-xnli.sh: training is multinli.train.en.tsv of XNLI-MT-1.0, where contradictions are `contradictory`
-and the text is tokenized already; valid and test are xnli.dev.tsv and xnli.test.tsv of XNLI-1.0, raw text of 15
-languages (columns sentence1 and sentence2). Archives are read as they are, or unpacked.
+As in XLM's get-data-xnli.sh, training is multinli.train.en.tsv of XNLI-MT-1.0, with the label `contradictory` and
+tokenized text; valid and test are xnli.dev.tsv and xnli.test.tsv of XNLI-1.0, raw text of 15 languages (columns
+sentence1 and sentence2). Archives are read zipped or unpacked.
 
 The outputs are JSON lines: language, premise, hypothesis, label. Rows with a missing label, an empty text or an
-unknown language are left out, and their lines told; so are languages that the model was not trained on.
+unknown language are skipped and their line numbers reported; languages that the model was not trained on are skipped.
 """
 
 import argparse
@@ -21,10 +21,9 @@ from typing import IO
 from wikixlm import console
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, write_json
-from wikixlm.finetune.examples import Columns, Counts, Sorter
-from wikixlm.finetune.rows import read_rows
+from wikixlm.finetune.examples import Columns, ExampleReader, RowCounts, read_rows
 
-# Where XNLI has its files, and what is in their columns.
+# Per split: the file in XNLI, its columns of text, of the label and of the language (none: English).
 SOURCES = {
     "train": ("XNLI-MT-1.0/multinli/multinli.train.en.tsv", ("premise", "hypo"), "label", ""),
     "valid": ("XNLI-1.0/xnli.dev.tsv", ("sentence1", "sentence2"), "gold_label", "language"),
@@ -38,10 +37,10 @@ PIVOT = "en"
 
 @contextlib.contextmanager
 def open_member(folder: Path, name: str) -> Iterator[tuple[str, IO[str]]]:
-    """Open XNLI's file `name` below `folder`, unpacked or in its archive; with what to call it in messages.
+    """Open XNLI's file `name` below `folder`, unpacked or in its archive; give its name for messages, too.
 
     Raises:
-        UserError: it is not there, or its archive is damaged.
+        UserError: it is missing, or its archive is damaged.
     """
     inside = PurePosixPath(name)
     unpacked = [folder / name, folder / inside.relative_to(inside.parts[0]), folder / inside.name]
@@ -62,35 +61,36 @@ def open_member(folder: Path, name: str) -> Iterator[tuple[str, IO[str]]]:
         raise UserError(f"{archive} is damaged ({failure}); delete it and run again") from failure
 
 
-def prepare(folder: Path, split: str, languages: list[str], output: Path) -> Counts:
-    """Write one split's examples, and say what became of its rows.
+def prepare_split(folder: Path, split: str, languages: list[str], output: Path) -> RowCounts:
+    """Write one split's examples, and report the account of its rows.
 
     Raises:
-        UserError: a file is missing or damaged, or a language has no example.
+        UserError: a file is missing or damaged, or has no example in a language.
     """
     name, texts, label, language = SOURCES[split]
     columns = Columns(texts, label, language, fixed="" if language else PIVOT, renamed=RENAMED)
     with open_member(folder, name) as (title, stream):
-        counts = Counts(title)
+        counts = RowCounts(title)
         rows = read_rows(stream, ".tsv", title, columns.names())
         with atomic_text(output) as out:
-            for example in Sorter(columns, languages, LABELS).examples(rows, counts):
+            for example in ExampleReader(columns, languages, LABELS).examples(rows, counts):
                 premise, hypothesis = example.texts
                 record = {"language": example.language, "premise": premise, "hypothesis": hypothesis}
                 out.write(json.dumps({**record, "label": example.label}, ensure_ascii=False) + "\n")
-            _check(counts, [PIVOT] if split == "train" else [lang for lang in languages if lang in LANGUAGES])
+            _refuse_missing_languages(
+                counts, [PIVOT] if split == "train" else [lang for lang in languages if lang in LANGUAGES]
+            )
     counts.report()
     return counts
 
 
-def _check(counts: Counts, languages: list[str]) -> None:
+def _refuse_missing_languages(counts: RowCounts, languages: list[str]) -> None:
     if missing := [lang for lang in languages if lang not in counts.kept]:
         counts.report()
         raise UserError(f"{counts.file} has no example in {', '.join(missing)}, in {counts.rows:,} rows")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this stage."""
     parser.add_argument(
         "--source",
         type=Path,
@@ -98,13 +98,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a folder with XNLI-1.0 and XNLI-MT-1.0, zipped or unpacked, or the manifest of `wikixlm download-xnli`",
     )
-    parser.add_argument("--languages", nargs="+", required=True, help="the model's; en must be one of them")
+    parser.add_argument("--languages", nargs="+", required=True, help="the model's; they must include en")
     parser.add_argument("--output-dir", type=Path, required=True, help="for train, valid and test.jsonl.zst")
-    parser.add_argument("--counts", type=Path, required=True, help="what became of the rows, as JSON")
+    parser.add_argument("--counts", type=Path, required=True, help="account of the rows, as JSON")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write all three splits and the counts."""
     if PIVOT not in args.languages:
         raise UserError(
             f"XNLI is fine-tuned on English, and the model's languages are {', '.join(args.languages)}: en must be one"
@@ -113,6 +112,6 @@ def main(args: argparse.Namespace) -> None:
         console.say(f"XNLI has no examples in {', '.join(absent)}: not scored")
     folder = args.source.parent if args.source.is_file() else args.source
     counts = {
-        split: prepare(folder, split, args.languages, args.output_dir / f"{split}.jsonl.zst") for split in SOURCES
+        split: prepare_split(folder, split, args.languages, args.output_dir / f"{split}.jsonl.zst") for split in SOURCES
     }
     write_json(args.counts, {split: each.as_dict() for split, each in counts.items()})

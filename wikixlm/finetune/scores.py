@@ -1,4 +1,4 @@
-"""Accuracy and F1 per language, and the table of them."""
+"""Accuracy and F1 per language, and their table."""
 
 import csv
 from collections.abc import Iterable
@@ -17,13 +17,7 @@ MEAN = "mean"
 
 
 class Score(NamedTuple):
-    """The figures of one language and split.
-
-    Attributes:
-        examples: how many were scored.
-        accuracy: the share of right labels.
-        f1: the mean of F1 over the labels, each counting alike.
-    """
+    """The scores of one language and split; `f1` is the unweighted mean over the labels."""
 
     language: str
     split: str
@@ -44,31 +38,32 @@ def score(language: str, split: str, truth: npt.NDArray[np.int64], predicted: np
     )
 
 
-def mean(scores: list[Score]) -> Score:
-    """The row `mean` of one split's scores: each language counts alike."""
+def mean_score(scores: list[Score]) -> Score:
+    """The row `mean` of one split's scores: the unweighted mean over the languages."""
     accuracy = sum(each.accuracy for each in scores) / len(scores)
     f1 = sum(each.f1 for each in scores) / len(scores)
     return Score(MEAN, scores[0].split, sum(each.examples for each in scores), accuracy, f1)
 
 
 def write_table(path: Path, scores: Iterable[Score]) -> None:
-    """Write the table, tab-separated, with a row `mean` behind each split's."""
+    """Write the table, tab-separated, with a row `mean` after each split's rows."""
     by_split: dict[str, list[Score]] = {}
     for each in scores:
         by_split.setdefault(each.split, []).append(each)
     with atomic_text(path) as stream:
         print(*HEADER, sep="\t", file=stream)
         for rows in by_split.values():
-            for row in [*rows, mean(rows)]:
-                figures = f"{row.accuracy:.6f}\t{row.f1:.6f}"
-                print(row.language, row.split, row.examples, figures, sep="\t", file=stream)
+            for row in [*rows, mean_score(rows)]:
+                print(
+                    row.language, row.split, row.examples, f"{row.accuracy:.6f}", f"{row.f1:.6f}", sep="\t", file=stream
+                )
 
 
 def read_table(path: Path) -> list[Score]:
     """The scores in a table, without the rows `mean`.
 
     Raises:
-        UserError: it is missing or no such table.
+        UserError: it is missing, or not such a table.
     """
     with open_text(path) as stream:
         try:
@@ -79,5 +74,5 @@ def read_table(path: Path) -> list[Score]:
             ]
         except (KeyError, ValueError, TypeError) as failure:
             raise UserError(
-                f"{path} is no table of `wikixlm finetune` ({failure}); delete it and run again"
+                f"{path} is not a table of `wikixlm finetune` ({failure}); delete it and run again"
             ) from failure

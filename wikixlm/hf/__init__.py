@@ -1,4 +1,4 @@
-"""The model in transformers' terms. Importing this package loads nothing; what needs the extra `hf` asks for it.
+"""The model in transformers' terms. Importing this package imports nothing of the extra `hf`.
 
 tokenizer = wikixlm.hf.load("runs/demo/export", lang="bg")
 tokenizer("сурови текст")  # input_ids as binarized, token_type_ids the language's id, attention_mask
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from wikixlm.hf.tokenization_wikixlm import WikixlmTokenizer
 
 CODE = Path(__file__).with_name("tokenization_wikixlm.py")
-"""The tokenizer's source, which every export carries a copy of."""
+"""The tokenizer's source; every export has a copy of it."""
 
 
 def require(module: str) -> Any:
-    """Import a module of the extra `hf`: transformers and what goes with it.
+    """Import a module of the extra `hf`.
 
     Raises:
         UserError: it is not installed.
@@ -32,7 +32,7 @@ def require(module: str) -> Any:
 
 
 def quietly() -> Any:
-    """Transformers without progress bars and remarks: for commands, whose terminal is for their results."""
+    """Import transformers, silenced: a command's terminal is for its results."""
     transformers = require("transformers")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -42,19 +42,21 @@ def quietly() -> Any:
 def load(path: Path | str, lang: str | None = None) -> "WikixlmTokenizer":
     """The tokenizer of an exported model (or of one fine-tuned from it), bound to a language.
 
-    It is a PreTrainedTokenizer of transformers: pipelines, data collators and the Trainer take it. Its ids for a text
-    are those that the pipeline's own stages make of it, see `WikixlmTokenizer`.
+    It is a PreTrainedTokenizer, for transformers' pipelines, data collators and Trainer. Its ids for a text are those
+    of the binarized data, see `WikixlmTokenizer`.
 
     Args:
         path: the folder that `wikixlm export` wrote.
-        lang: one of the model's languages; may be left out where there is only one.
+        lang: one of the model's languages; optional if it has only one.
 
     Raises:
-        UserError: no such export, a language that the model doesn't know, or a package that it needs is missing.
+        UserError: it is not an export, the model was not trained on the language, or a package is missing.
     """
     folder = Path(path)
     if not (folder / "tokenizer_config.json").is_file():
-        raise UserError(f"{folder} is no exported model: it has no tokenizer_config.json; `wikixlm export` writes one")
+        raise UserError(
+            f"{folder} is not an exported model: it has no tokenizer_config.json; `wikixlm export` writes one"
+        )
     require("transformers")
     from wikixlm.hf.tokenization_wikixlm import WikixlmTokenizer
 

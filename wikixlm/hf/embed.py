@@ -2,8 +2,8 @@
 
     wikixlm embed sentences.txt --lang en --directory runs/demo --output sentences.npy
 
-A row is the mean of the last layer's states over the line's symbols, 32-bit floats. A long line counts whole. Lines
-without a symbol (empty ones) are an error that names them, unless --allow-empty gives them zeros.
+A row is the mean of the last layer's states over the line's symbols, as 32-bit floats. A line longer than the model's
+positions is read in pieces. Lines without a symbol are an error that lists them; --allow-empty makes them zeros.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import numpy as np
 from wikixlm import console
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, text_lines
-from wikixlm.hf.exported import add_model_arguments, exported_model
-from wikixlm.hf.sentence_vectors import SentenceEncoder
+from wikixlm.hf.exported import add_model_arguments, find_export
+from wikixlm.hf.sentence_vectors import SentenceEmbedder
 from wikixlm.model import device
 
-AT_ONCE = 10_000  # lines sorted by length at a time; memory grows with it, not with the file
+LINES_PER_GROUP = 10_000  # sorted by length; memory grows with it, not with the file
 
 
 def read_sentences(path: Path) -> Iterator[str]:
@@ -30,32 +30,32 @@ def read_sentences(path: Path) -> Iterator[str]:
     Raises:
         UserError: it is missing, empty, or not UTF-8.
     """
-    lines = 0
-    for lines, line in text_lines(path):  # noqa: B007
+    number = 0
+    for number, line in text_lines(path):  # noqa: B007
         yield line
-    if not lines:
-        raise UserError(f"{path} is empty; a sentence a line is expected")
+    if not number:
+        raise UserError(f"{path} is empty; one sentence a line is expected")
 
 
 def refuse_empty(path: Path, numbers: list[int]) -> None:
-    """Raise a UserError that names the lines (counted from 0 in `numbers`, from 1 in the message), if there are any."""
+    """Raise a UserError that lists the lines, if there are any; `numbers` count from 0, the message from 1."""
     if numbers:
         some = ", ".join(str(number + 1) for number in numbers[:5]) + (", …" if len(numbers) > 5 else "")
-        raise UserError(f"{path}: {len(numbers)} lines have no text that a model could read: {some}")
+        raise UserError(f"{path}: {len(numbers)} lines have no text that a model can read: {some}")
 
 
-def embed(source: Path, encoder: SentenceEncoder, output: Path, allow_empty: bool) -> int:
-    """Write the array; return its number of rows.
+def embed_file(source: Path, embedder: SentenceEmbedder, output: Path, allow_empty: bool) -> int:
+    """Write the vectors of a file's lines as an array, [lines, embed_dim]; return the number of lines.
 
     Raises:
-        UserError: no text, a line without a symbol, or no place to write.
+        UserError: the file is empty, has a line without a symbol (unless `allow_empty`), or `output` can't be written.
     """
     count = sum(1 for _ in read_sentences(source))
     empty: list[int] = []
     with atomic_path(output) as temporary:
-        rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=(count, encoder.width))
-        for start, lines in _groups(source):
-            vectors, without = encoder.encode(lines)
+        rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=(count, embedder.embed_dim))
+        for start, lines in _line_groups(source):
+            vectors, without = embedder.embed(lines)
             rows[start : start + len(lines)] = vectors
             empty += [start + number for number in without]
             if not allow_empty:
@@ -68,30 +68,28 @@ def embed(source: Path, encoder: SentenceEncoder, output: Path, allow_empty: boo
     return count
 
 
-def _groups(source: Path) -> Iterator[tuple[int, list[str]]]:
+def _line_groups(source: Path) -> Iterator[tuple[int, list[str]]]:
     lines = read_sentences(source)
-    for start in itertools.count(0, AT_ONCE):
-        group = list(itertools.islice(lines, AT_ONCE))
+    for start in itertools.count(0, LINES_PER_GROUP):
+        group = list(itertools.islice(lines, LINES_PER_GROUP))
         if not group:
             return
         yield start, group
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this stage."""
     parser.add_argument("text", type=Path, help="raw text, a sentence a line")
     parser.add_argument("--lang", required=True, help="language of the text, one of the model's")
-    parser.add_argument("--allow-empty", action="store_true", help="zeros for lines without text, instead of an error")
+    parser.add_argument("--allow-empty", action="store_true", help="zeros for lines without text, not an error")
     parser.add_argument(
         "--max-tokens", type=int, default=8192, help="symbols in a batch; changes speed and memory only"
     )
-    parser.add_argument("--output", type=Path, required=True, help="the array, .npy, [lines, model width]")
+    parser.add_argument("--output", type=Path, required=True, help="the array, .npy, [lines, embed_dim]")
     add_model_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write the vectors."""
-    path = exported_model(args)
-    encoder = SentenceEncoder(path, args.lang, device.choose(args.device).kind, args.max_tokens)
-    count = embed(args.text, encoder, args.output, args.allow_empty)
-    console.say(f"{count} vectors of {encoder.width} numbers: {args.output}")
+    path = find_export(args.export, args.directory)
+    embedder = SentenceEmbedder(path, args.lang, device.choose(args.device).kind, args.max_tokens)
+    count = embed_file(args.text, embedder, args.output, args.allow_empty)
+    console.say(f"{count:,} vectors of {embedder.embed_dim} numbers: {args.output}")

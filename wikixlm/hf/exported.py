@@ -1,4 +1,4 @@
-"""Which exported model a command works on, and loading it."""
+"""The exported model that a command works on."""
 
 import argparse
 from pathlib import Path
@@ -10,38 +10,36 @@ from wikixlm.model import device
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which model, and where to compute."""
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
-        "--directory", type=Path, default=Path(), help="the run, whose export/ is taken: what snakemake was given"
+        "--directory", type=Path, default=Path(), help="the run whose export/ is used: what snakemake was given"
     )
-    place.add_argument("--export", type=Path, help="an exported model, wherever it is")
-    parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU where there is one")
+    place.add_argument("--export", type=Path, help="the exported model's own folder")
+    parser.add_argument("--device", choices=device.CHOICES, default="auto", help="auto: a GPU if there is one")
 
 
-def exported_model(args: argparse.Namespace) -> Path:
-    """The exported model that the arguments name.
+def find_export(export: Path | None, directory: Path) -> Path:
+    """The folder `export`, or that of the run in `directory`.
 
     Raises:
-        UserError: there is none.
+        UserError: it does not exist.
     """
-    path: Path = args.export or args.directory / "export"
+    path = export or directory / "export"
     if not path.is_dir():
-        hint = "" if args.export else "; `snakemake export_hf` makes it once the model is trained"
+        hint = "" if export else "; `snakemake export_hf` makes it once the model is trained"
         raise UserError(f"there is no exported model at {path}{hint}")
     return path
 
 
 def load_model(path: Path, kind: str, auto_class: str) -> Any:
-    """The model in an export, on a device, in evaluation mode.
+    """The model in an export, in evaluation mode.
 
     Args:
-        path: the export.
         kind: `cpu` or `cuda`.
         auto_class: of transformers, `AutoModel` or `AutoModelForMaskedLM`.
 
     Raises:
-        UserError: there is none, or it can't be read.
+        UserError: it is not an export, or can't be read.
     """
     transformers = hf.quietly()
     if not (path / "config.json").is_file():

@@ -1,9 +1,9 @@
-"""Have the trained model fill in [MASK] in a sentence: a first feel of what it has learned.
+"""Fill in [MASK] in a sentence with the trained model: a first impression of what it has learned.
 
     wikixlm fill "The capital of France is [MASK]." --lang en --directory runs/demo
 
-Prints the most probable symbols, the best first, with their probabilities. A symbol that ends in `@@` is the beginning
-or the middle of a word, as in BPE-segmented text.
+Prints the most probable symbols and their probabilities, the best first. A symbol that ends in `@@` is the beginning or
+the middle of a word, as in BPE-segmented text.
 """
 
 import argparse
@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from wikixlm import hf
 from wikixlm.errors import UserError
-from wikixlm.hf.exported import add_model_arguments, exported_model, load_model
+from wikixlm.hf.exported import add_model_arguments, find_export, load_model
 from wikixlm.model import device
 
 MARK = "[MASK]"
 
 
 class Guess(NamedTuple):
-    """A symbol in fairseq's writing, its id, and its probability in the place of the mask."""
+    """A symbol in fairseq's style, its id, and its probability in place of the mask."""
 
     symbol: str
     id: int
@@ -33,19 +33,17 @@ def fill(text: str, path: Path, lang: str, top: int, kind: str = "cpu") -> Itera
     Args:
         text: raw text with `[MASK]` at least once.
         path: the exported model.
-        lang: the text's language.
-        top: symbols for each mask.
         kind: `cpu` or `cuda`.
 
     Raises:
-        UserError: no mask, too long a text, an unknown language, or no exported model.
+        UserError: the text has no mask or is too long, the language is unknown, or `path` is not an export.
     """
     import torch
 
     from wikixlm.hf.vocabulary import fairseq_symbol
 
     if MARK not in text:
-        raise UserError(f"there is no {MARK} in the text: put it where the model is to guess")
+        raise UserError(f"there is no {MARK} in the text: put it where the model should guess")
     tokenizer = hf.load(path, lang)
     model = load_model(path, kind, "AutoModelForMaskedLM")
     inputs = tokenizer(text.replace(MARK, tokenizer.mask_token), return_tensors="pt", verbose=False).to(kind)
@@ -61,7 +59,6 @@ def fill(text: str, path: Path, lang: str, top: int, kind: str = "cpu") -> Itera
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this stage."""
     parser.add_argument("text", help=f"a sentence with {MARK} in it, once or more often")
     parser.add_argument("--lang", required=True, help="language of the sentence, one of the model's")
     parser.add_argument("--top", type=int, default=10, help="symbols to show for each mask")
@@ -69,8 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Print the guesses."""
-    path = exported_model(args)
+    path = find_export(args.export, args.directory)
     kind = device.choose(args.device).kind
     for number, guesses in enumerate(fill(args.text, path, args.lang, args.top, kind)):
         if number:

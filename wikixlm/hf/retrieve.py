@@ -3,9 +3,9 @@
     wikixlm retrieve sentences.en sentences.bg --langs en bg --directory runs/demo
 
 Line n of one file is the translation of line n of the other. Sentences are compared by their vectors (see `wikixlm
-embed`), by cosine or, with --csls, by cosine corrected for sentences that are near to everything (Conneau et al. 2018,
+embed`), by cosine or, with --csls, by cosine corrected for sentences that are near everything (Conneau et al. 2018,
 "Word translation without parallel data", section 2.3, with its 10 neighbours). Printed are the accuracies of both
-directions, their mean, and what guessing would give. A line that is there twice counts as found with either.
+directions, their mean, and that of a guess. For a line that occurs twice either place is right.
 """
 
 import argparse
@@ -18,8 +18,8 @@ import numpy as np
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
 from wikixlm.hf.embed import read_sentences, refuse_empty
-from wikixlm.hf.exported import add_model_arguments, exported_model
-from wikixlm.hf.sentence_vectors import SentenceEncoder, Vectors
+from wikixlm.hf.exported import add_model_arguments, find_export
+from wikixlm.hf.sentence_vectors import SentenceEmbedder, Vectors
 from wikixlm.model import device
 
 HEADER = ("source", "target", "sentences", "score", "accuracy", "chance")
@@ -27,7 +27,7 @@ NEIGHBOURS = 10
 _BLOCK = 1024  # rows of the similarity matrix at a time
 
 
-class Row(NamedTuple):
+class RetrievalResult(NamedTuple):
     """One direction's result, or the `mean` of both."""
 
     source: str
@@ -39,15 +39,15 @@ class Row(NamedTuple):
 
 
 def nearest(source: Vectors, target: Vectors, csls: bool = False) -> list[int]:
-    """For each source vector the number of the target vector that is most like it.
+    """For each source vector, the number of the nearest target vector.
 
     Args:
-        source: [sentences, width].
-        target: [candidates, width].
+        source: [sentences, embed_dim].
+        target: [candidates, embed_dim].
         csls: 2 cos(x, y) - r(y) instead of cos(x, y), r(y) being the mean cosine of y's 10 nearest source vectors.
             (The other half of CSLS, r(x), is the same for all candidates.)
     """
-    source, target = _normed(source), _normed(target)
+    source, target = _normalized(source), _normalized(target)
     penalty = _neighbourhood(target, source) if csls else np.zeros(len(target), dtype=np.float32)
     scale = 2 if csls else 1
     found: list[int] = []
@@ -57,10 +57,10 @@ def nearest(source: Vectors, target: Vectors, csls: bool = False) -> list[int]:
     return found
 
 
-def _normed(vectors: Vectors) -> Vectors:
+def _normalized(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    normed: Vectors = vectors / np.maximum(lengths, 1e-12)
-    return normed
+    normalized: Vectors = vectors / np.maximum(lengths, 1e-12)
+    return normalized
 
 
 def _neighbourhood(vectors: Vectors, others: Vectors) -> Vectors:
@@ -74,23 +74,25 @@ def _neighbourhood(vectors: Vectors, others: Vectors) -> Vectors:
 
 
 def accuracy(found: Sequence[int], wanted: Sequence[str]) -> float:
-    """The share of numbers in `found` whose text is the one wanted at that place."""
+    """The share of `found`, [sentences], whose text is the wanted one."""
     return sum(wanted[number] == text for number, text in zip(found, wanted, strict=True)) / len(wanted)
 
 
-def retrieve(texts: Sequence[list[str]], vectors: Sequence[Vectors], langs: Sequence[str], csls: bool) -> list[Row]:
+def retrieve(
+    texts: Sequence[list[str]], vectors: Sequence[Vectors], langs: Sequence[str], csls: bool
+) -> list[RetrievalResult]:
     """Both directions and their mean."""
     score = "csls" if csls else "cosine"
     rows = []
     for here, there in ((0, 1), (1, 0)):
         right = accuracy(nearest(vectors[here], vectors[there], csls), texts[there])
-        rows.append(Row(langs[here], langs[there], len(texts[here]), score, right, 1 / len(texts[here])))
+        rows.append(RetrievalResult(langs[here], langs[there], len(texts[here]), score, right, 1 / len(texts[here])))
     mean = sum(row.accuracy for row in rows) / 2
     return [*rows, rows[0]._replace(source="mean", target="mean", accuracy=mean)]
 
 
 def read_parallel(paths: Sequence[Path]) -> list[list[str]]:
-    """The lines of both files.
+    """The lines of both files, which must be as many.
 
     Raises:
         UserError: one is missing or empty, or they have different numbers of lines.
@@ -98,15 +100,14 @@ def read_parallel(paths: Sequence[Path]) -> list[list[str]]:
     texts = [list(read_sentences(path)) for path in paths]
     if len(texts[0]) != len(texts[1]):
         counts = " and ".join(f"{path} {len(lines)}" for path, lines in zip(paths, texts, strict=True))
-        raise UserError(f"parallel files have the same number of lines, but there are in {counts}")
+        raise UserError(f"parallel files have the same number of lines; counted: {counts}")
     return texts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this stage."""
     parser.add_argument("text", type=Path, nargs=2, help="two parallel files of raw text, a sentence a line")
     parser.add_argument("--langs", nargs=2, required=True, metavar="LANG", help="their languages, two of the model's")
-    parser.add_argument("--csls", action="store_true", help="correct for sentences that are near to everything")
+    parser.add_argument("--csls", action="store_true", help="correct for sentences that are near everything")
     parser.add_argument(
         "--max-tokens", type=int, default=8192, help="symbols in a batch; changes speed and memory only"
     )
@@ -115,15 +116,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Print the accuracies."""
-    path = exported_model(args)
+    path = find_export(args.export, args.directory)
     texts = read_parallel(args.text)
-    encoder = SentenceEncoder(path, args.langs[0], device.choose(args.device).kind, args.max_tokens)
-    encoder.bind(args.langs[1])  # an unknown language fails before the work, not after half of it
+    embedder = SentenceEmbedder(path, args.langs[0], device.choose(args.device).kind, args.max_tokens)
+    embedder.bind(args.langs[1])  # so that an unknown language fails before any work
     vectors = []
     for source, lang, lines in zip(args.text, args.langs, texts, strict=True):
-        encoder.bind(lang)
-        encoded, empty = encoder.encode(lines)
+        embedder.bind(lang)
+        encoded, empty = embedder.embed(lines)
         refuse_empty(source, empty)
         vectors.append(encoded)
     rows = retrieve(texts, vectors, args.langs, args.csls)

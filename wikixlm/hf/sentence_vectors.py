@@ -1,7 +1,7 @@
-"""An exported model that makes vectors of sentences: the mean of the last layer's states over a text's symbols.
+"""Sentence vectors from an exported model: the mean of the last layer's states over a text's symbols.
 
-The framing `</s>` and padding don't count. A text longer than the model's positions is cut into pieces, each framed,
-and the mean is taken over all their symbols: nothing of it is lost.
+The framing `</s>` and padding are excluded. A text longer than the model's positions is cut into pieces, each framed,
+and the mean is over the symbols of all of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,11 @@ from wikixlm.hf.exported import load_model
 Vectors = npt.NDArray[np.float32]
 
 
-class SentenceEncoder:
-    """Texts of one language to vectors.
+class SentenceEmbedder:
+    """Turns texts of one language into vectors.
 
     Args:
         path: the export.
-        lang: the texts' language.
         kind: `cpu` or `cuda`.
         max_tokens: symbols in a batch, padding included; changes speed and memory only.
     """
@@ -35,28 +34,23 @@ class SentenceEncoder:
         self._max_tokens = max_tokens
 
     def bind(self, lang: str) -> None:
-        """Go on in another language.
+        """Set the language of the texts to come.
 
         Raises:
-            UserError: the model doesn't know it.
+            UserError: the model was not trained on it.
         """
         self._tokenizer = hf.load(self._path, lang)
 
     @property
-    def width(self) -> int:
-        """Numbers in a vector."""
+    def embed_dim(self) -> int:
         return int(self._model.config.hidden_size)
 
-    def encode(self, texts: Sequence[str]) -> tuple[Vectors, list[int]]:
-        """The vectors of texts, [texts, width], in their order.
-
-        Returns:
-            The vectors, and the numbers of the texts without a symbol, whose vectors are zeros.
-        """
+    def embed(self, texts: Sequence[str]) -> tuple[Vectors, list[int]]:
+        """The vectors of texts, [texts, embed_dim], and the numbers of those without a symbol, whose vectors are 0."""
         pieces = [
             (number, piece) for number, text in enumerate(texts) for piece in self._pieces(self._symbols_of(text))
         ]
-        sums = np.zeros((len(texts), self.width), dtype=np.float64)
+        sums = np.zeros((len(texts), self.embed_dim), dtype=np.float64)
         counts = np.zeros(len(texts), dtype=np.int64)
         for batch in self._batches(pieces):
             states = self._states([piece for _, piece in batch])
@@ -76,7 +70,7 @@ class SentenceEncoder:
         return [symbols[start : start + room] for start in range(0, len(symbols), room)]
 
     def _batches(self, pieces: list[tuple[int, list[int]]]) -> Iterator[list[tuple[int, list[int]]]]:
-        """The pieces, the longest first, so that little is padded and too large a batch fails at once."""
+        """The pieces in batches, the longest first: little is padded, and too large a batch fails at once."""
         ordered = sorted(pieces, key=lambda entry: -len(entry[1]))
         start = 0
         while start < len(ordered):
@@ -85,7 +79,7 @@ class SentenceEncoder:
             start += size
 
     def _states(self, pieces: list[list[int]]) -> npt.NDArray[np.float64]:
-        """Each piece's states summed over its symbols, [pieces, width]."""
+        """Each piece's states summed over its symbols, [pieces, embed_dim]."""
         import torch
 
         framed = [{"input_ids": self._tokenizer.build_inputs_with_special_tokens(piece)} for piece in pieces]
@@ -94,7 +88,7 @@ class SentenceEncoder:
         inputs = self._tokenizer.pad(framed, return_tensors="pt").to(self._kind)
         with torch.inference_mode():
             states = self._model(**inputs).last_hidden_state
-        width = torch.tensor([len(piece) for piece in pieces], device=self._kind)
-        places = torch.arange(states.shape[1], device=self._kind)
-        inside = (places >= 1) & (places <= width[:, None])
+        lengths = torch.tensor([len(piece) for piece in pieces], device=self._kind)
+        positions = torch.arange(states.shape[1], device=self._kind)
+        inside = (positions >= 1) & (positions <= lengths[:, None])
         return (states.double() * inside[:, :, None]).sum(dim=1).cpu().numpy()

@@ -1,8 +1,8 @@
-"""A tokenizer that is bound to one language: raw text in, the ids that a wikixlm model was trained on out.
+"""A tokenizer bound to one language: from raw text to the ids that a wikixlm model was trained on.
 
 This file is the same in the Python package and in every exported model, where `AutoTokenizer.from_pretrained(path,
 lang="de", trust_remote_code=True)` opens it. It needs transformers and sacremoses; Thai needs pythainlp, Chinese
-rjieba, Japanese kytea or fugashi with unidic-lite, whichever the model was trained with.
+rjieba, Japanese kytea or fugashi with unidic-lite, as in the model's training.
 """
 
 import importlib
@@ -23,28 +23,27 @@ KYTEA_MODELS = ("~/local/share/kytea/model.bin", "/usr/local/share/kytea/model.b
 class WikixlmTokenizer(XLMTokenizer):
     """transformers' XLMTokenizer, bound to a language.
 
-    A text becomes `</s> a </s>`, as every training example began and every line of it ended; a pair becomes
-    `</s> a </s> b </s>`, as in XLM's own XNLI code (`concat_batches` in facebookresearch/XLM, xlm/utils.py).
-    `token_type_ids` hold the language's id, which the model needs, at every position.
+    A text becomes `</s> a </s>`, as in training; a pair becomes `</s> a </s> b </s>`, as in XLM's own XNLI code
+    (`concat_batches` in facebookresearch/XLM, xlm/utils.py). `token_type_ids` are the language's id at every position.
 
-    Of the special tokens only the mask is recognised in text; one that stands there as plain text, `</s>` say, is cut
-    up as any other text, as it was in training (`split_special_tokens=True` does so with the mask too). What lies
-    before and behind a mask is tokenized by itself.
+    Of the special tokens only the mask is recognised in text; any other, `</s>` say, is segmented as plain text, as in
+    training (`split_special_tokens=True` does so with the mask too). The text before a mask and the text behind it are
+    tokenized separately.
 
     Args:
         vocab_file, merges_file: `vocab.json` and `merges.txt` of the exported model.
-        lang: code of the language, one of `lang2id`; may be left out where there is only one. It is not saved.
+        lang: code of the language, one of `lang2id`; optional if there is only one. It is not saved.
         lang2id: language codes and their ids, the rows of the model's token type embeddings.
-        japanese_segmenter: `kytea`, `fugashi` or `moses` (no words, punctuation only), as the model was trained with.
+        japanese_segmenter: as in training: `kytea`, `fugashi` or `moses` (splits off punctuation only).
         **kwargs: as XLMTokenizer's.
 
     Raises:
-        ValueError: no language was given, or one that the model was not trained on.
-        ImportError: the language needs a package, or KyTea's model, that is missing.
+        ValueError: the language is missing, or the model was not trained on it.
+        ImportError: a package for the language, or KyTea's model, is missing.
     """
 
     model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012
-    # So that saving copies this file, and a saved tokenizer opens as an exported one does.
+    # Saving then copies this file, so that a saved tokenizer opens as an exported one does.
     _auto_class = "AutoTokenizer"
 
     def __init__(
@@ -57,7 +56,7 @@ class WikixlmTokenizer(XLMTokenizer):
         **kwargs: Any,
     ) -> None:
         if not lang2id:
-            raise ValueError("no lang2id among the tokenizer's settings: this is no exported wikixlm model")
+            raise ValueError("the tokenizer's settings have no lang2id: this is not an exported wikixlm model")
         self.japanese_segmenter = japanese_segmenter
         self._language = _checked(lang, lang2id)
         self._segment = _segmenter(self._language, japanese_segmenter)
@@ -77,17 +76,17 @@ class WikixlmTokenizer(XLMTokenizer):
 
     @property
     def language_id(self) -> int:
-        """The language's id, which `token_type_ids` are filled with."""
+        """The language's id, the value of all `token_type_ids`."""
         number: int = self.lang2id[self._language]
         return number
 
     @property
     def pad_token_type_id(self) -> int:
-        """Padding has the language of the text that it pads."""
+        """Padding has the text's language."""
         return self.language_id
 
     def tokenize(self, text: str, **kwargs: Any) -> list[str]:
-        """The symbols of a text: a word's last one ends in `</w>`; the mask and tokens of your own stay whole."""
+        """The symbols of a text; a word's last one ends in `</w>`, the mask and added tokens are kept whole."""
         if kwargs.pop("split_special_tokens", self.split_special_tokens):
             return self._tokenize(text)
         framing = {self.bos_token, self.eos_token, self.sep_token, self.cls_token, self.pad_token, self.unk_token}
@@ -115,7 +114,7 @@ class WikixlmTokenizer(XLMTokenizer):
         elif self._language == "zh":
             words = self.moses_pipeline(" ".join(self._segment(text)), lang="zh").split()
         else:
-            # A segmenter may give white space as a word or within one, which no symbol of the model can hold.
+            # Segmenters may give words with white space, which the model's symbols never contain.
             segmented = self._segment(self.moses_pipeline(text, lang=self._language))
             words = [part for word in segmented for part in word.split()]
         return lowercase_and_remove_accent(words) if self.do_lowercase_and_remove_accent else words
@@ -125,7 +124,7 @@ class WikixlmTokenizer(XLMTokenizer):
         return self.encoder[self.unk_token] if number is None else number
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
-        """Symbols joined to words, with a space between words and around special tokens."""
+        """Join symbols to words, with spaces between words and around special tokens."""
         special = set(self.all_special_tokens)
         text = "".join(f" {token} " if token in special else token.replace("</w>", " ") for token in tokens)
         return " ".join(text.split())
@@ -137,7 +136,7 @@ class WikixlmTokenizer(XLMTokenizer):
         return [self.language_id] * len(self.build_inputs_with_special_tokens(token_ids_0, token_ids_1))
 
     def prepare_for_model(self, ids: list[int], pair_ids: list[int] | None = None, **kwargs: Any) -> BatchEncoding:
-        """As every tokenizer's, with the language's id in `token_type_ids` without special tokens too."""
+        """As in the base class, with the language's id in `token_type_ids` also without special tokens."""
         encoding = super().prepare_for_model(ids, pair_ids, **kwargs)
         types = encoding.get("token_type_ids")
         if isinstance(types, list):
@@ -147,14 +146,14 @@ class WikixlmTokenizer(XLMTokenizer):
         return encoding
 
     def _save_pretrained(self, save_directory: Any, file_names: tuple[str, ...], *args: Any, **kwargs: Any) -> Any:
-        # The plain AutoTokenizer, which runs no code of a model's folder, looks for a class of transformers.
+        # AutoTokenizer without trust_remote_code looks for a class of transformers.
         path = Path(file_names[0])
         settings = json.loads(path.read_text(encoding="utf-8")) | {"tokenizer_class": "XLMTokenizer"}
         path.write_text(json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
         return super()._save_pretrained(save_directory, file_names, *args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Segmenters hold what can't travel to another process.
+        # Segmenters can't be pickled.
         return {**super().__getstate__(), "_segment": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -173,7 +172,7 @@ def _checked(lang: str | None, lang2id: dict[str, int]) -> str:
 
 
 def _segmenter(lang: str, japanese: str) -> WordSegmenter | None:
-    """What parts the words of a language without spaces; None: the Moses tokenizer does."""
+    """The word segmenter of a language without spaces; None: the Moses tokenizer."""
     if lang == "th":
         return _package("pythainlp.tokenize", "pythainlp", lang).word_tokenize
     if lang == "zh":

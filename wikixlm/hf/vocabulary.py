@@ -14,20 +14,20 @@ from wikixlm.errors import UserError
 
 
 def xlm_symbol(symbol: str) -> str:
-    """Fairseq's name of a symbol to XLMTokenizer's: `low@@` to `low`, `er` to `er</w>`; special ones stay."""
+    """Fairseq's name of a symbol to XLMTokenizer's: `low@@` to `low`, `er` to `er</w>`; special ones stay the same."""
     return symbol if symbol in SPECIALS else codes_symbol(symbol)
 
 
 def fairseq_symbol(symbol: str) -> str:
-    """XLMTokenizer's name of a symbol to fairseq's, the other way round."""
+    """XLMTokenizer's name of a symbol to fairseq's, the inverse of `xlm_symbol`."""
     if symbol in SPECIALS:
         return symbol
     is_word_final = symbol.endswith(END_OF_WORD) and symbol != END_OF_WORD
     return symbol.removesuffix(END_OF_WORD) if is_word_final else symbol + CONTINUATION
 
 
-def ids(symbols: Sequence[str]) -> dict[str, int]:
-    """XLMTokenizer's `vocab.json`: every symbol's id, its place in `symbols`.
+def symbol_ids(symbols: Sequence[str]) -> dict[str, int]:
+    """The content of XLMTokenizer's `vocab.json`: each symbol's id, which is its index in `symbols`.
 
     Raises:
         UserError: two symbols would get one name.
@@ -48,14 +48,13 @@ def write_tokenizer(
     """Write `vocab.json`, `merges.txt`, `tokenizer_config.json` and the tokenizer's code.
 
     Args:
-        folder: where they go.
         symbols: the dictionary, special symbols first.
         merges: the BPE codes.
-        languages: the model's languages, in the order of their ids.
+        languages: in the order of their ids.
         settings: `do_lowercase_and_remove_accent`, `japanese_segmenter`, `model_max_length`.
     """
     vocab, codes = folder / "vocab.json", folder / "merges.txt"
-    vocab.write_text(json.dumps(ids(symbols), ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    vocab.write_text(json.dumps(symbol_ids(symbols), ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     codes.write_text("".join(f"{left} {right}\n" for left, right, _ in merges), encoding="utf-8")
     config = {
         "tokenizer_class": "XLMTokenizer",

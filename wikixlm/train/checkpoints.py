@@ -3,10 +3,8 @@
 All loading keeps torch's protection on (weights only): a checkpoint can't run code.
 """
 
-import pickle
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +12,6 @@ from typing import Any, NamedTuple
 from wikixlm import console
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
-from wikixlm.train.fairseq import compat
 
 LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"
 _INTERVAL = re.compile(r"checkpoint_\d+_(\d+)\.pt")
@@ -30,28 +27,10 @@ class Checkpoint(NamedTuple):
 
 
 def load(path: Path) -> State:
-    """A checkpoint's content; its tensors are mapped from the file, and read when they are used.
+    """A checkpoint's content, see `wikixlm.model.checkpoint.load_state`."""
+    from wikixlm.model.checkpoint import load_state  # imports torch
 
-    Raises:
-        UserError: no such file, cut short or garbled, no fairseq checkpoint, or one that would run code.
-    """
-    compat.allow_fairseq_checkpoints()
-    import torch
-
-    if not path.is_file():
-        raise UserError(f"{path} does not exist")
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is damaged or no checkpoint of torch ({path.stat().st_size} bytes)")
-    try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except pickle.UnpicklingError as failure:
-        reason = str(failure).splitlines()[0]
-        raise UserError(f"{path} is refused: it holds more than weights and plain values ({reason})") from failure
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as failure:
-        raise UserError(f"{path} is damaged ({str(failure).splitlines()[0]})") from failure
-    if not isinstance(state, dict) or not {"model", "cfg", "optimizer_history"} <= state.keys():
-        raise UserError(f"{path} is not a checkpoint of fairseq-train")
-    return state
+    return load_state(path)
 
 
 def updates(state: State) -> int:
