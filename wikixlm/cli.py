@@ -51,7 +51,7 @@ STAGES = {
     "embed": ("wikixlm.hf.embed", "vectors of sentences, a line each, as a NumPy array"),
     "retrieve": ("wikixlm.hf.retrieve", "nearest-neighbour accuracy between the sentences of two languages"),
     "verify": ("wikixlm.provenance.verify", "compare a run's files with the manifest of its model"),
-    "plan": ("wikixlm.plan", "what a run will need: downloads, disk, hours, jobs"),
+    "plan": ("wikixlm.plan.command", "what a run will need: downloads, disk, hours, jobs"),
     "status": ("wikixlm.workflow.status", "how far a run is: languages by stages, what failed, time left"),
     "report": ("wikixlm.report.command", "one HTML page on a run, finished or not: data, learning, cost"),
     "jobs": ("wikixlm.report.jobs", "what the jobs of a run took, against what was asked for"),

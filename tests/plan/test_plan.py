@@ -1,6 +1,5 @@
 """The plan of a run: sizes, hours, disk; and how near it comes to what the demo took."""
 
-import json
 import shutil
 
 import pytest
@@ -11,9 +10,9 @@ from wikixlm import cli, formatting
 from wikixlm.config import load
 from wikixlm.download.list_dumps import BASE
 from wikixlm.errors import UserError
-from wikixlm.plan import calibration, estimate, show, sizes, training
+from wikixlm.plan import command, estimate, sizes, training
 
-# Core seconds that `make demo` took, by Snakemake's benchmarks, on the machine of the built-in calibration.
+# Core seconds that `make demo` took, by Snakemake's benchmarks, on the machine where the speeds were measured.
 DEMO = {
     **{
         "extract": 3.02,
@@ -33,65 +32,60 @@ MEASURED_ON = {
 }
 
 
-@pytest.fixture(scope="module")
-def built_in():
-    return calibration.load(None)
+def planned(cfg, directory, device="cpu", cores=2, given=None):
+    found = sizes.find_sources(cfg, directory, {})
+    texts = [estimate.estimate_text(cfg, source) for source in found]
+    pace = training.estimate_pace(cfg, device, cores, given)
+    return texts, {row.stage: row for row in estimate.estimate_stages(cfg, texts, pace)}
 
 
-def planned(cfg, built_in, directory, device="cpu", cores=2, given=None):
-    found = sizes.sources(cfg, directory, {})
-    texts = [estimate.text_of(cfg, built_in, source) for source in found]
-    pace = training.pace(cfg, built_in, device, cores, given)
-    return texts, {row.stage: row for row in estimate.stages(cfg, built_in, texts, pace)}
-
-
-def test_every_stage_of_the_demo_is_within_a_factor_of_one_and_a_half(built_in, tmp_path):
+def test_every_stage_of_the_demo_is_within_a_factor_of_one_and_a_half(tmp_path):
     demo = yaml.safe_load((BASE.parent / "config" / "demo.yaml").read_text())
     cfg = load(BASE, {**demo, **{key: {**demo[key], **values} for key, values in MEASURED_ON.items()}})
-    texts, rows = planned(cfg, built_in, tmp_path)
+    texts, rows = planned(cfg, tmp_path)
     factors = {stage: rows[stage].core_seconds / took for stage, took in DEMO.items()}
     assert {stage: factor for stage, factor in factors.items() if not 1 / 1.5 < factor < 1.5} == {}
-    assert 1 / 1.5 < estimate.disk(cfg, built_in, texts, "cpu").peak / DEMO_BYTES < 1.5
+    assert 1 / 1.5 < estimate.estimate_disk(cfg, texts, "cpu").peak / DEMO_BYTES < 1.5
     assert rows["extract"].jobs == 2
     assert rows["apply_bpe_held_out"].jobs == 4
 
 
-def test_twice_the_text_is_twice_the_work_and_shards_make_jobs_shorter(built_in, tmp_path):
+def test_twice_the_text_is_twice_the_work_and_shards_make_jobs_shorter(tmp_path):
     for name, size in (("one.txt", 10**6), ("two.txt", 2 * 10**6)):
         (tmp_path / name).write_bytes(b"word " * (size // 5))
 
     def rows(name, shards):
         own = {"languages": ["en"], "corpora": {"local": {"en": [str(tmp_path / name)]}}, "extract": {"shards": shards}}
-        return planned(load(BASE, own), built_in, tmp_path)[1]
+        return planned(load(BASE, own), tmp_path)[1]
 
     one, two, many = rows("one.txt", 2), rows("two.txt", 2), rows("two.txt", 8)
     assert "extract" not in one, "own text is no dump"
-    start = built_in.speed("tokenize").seconds
+    start = estimate.SPEEDS["tokenize"].seconds
     assert two["tokenize"].core_seconds - 2 * start == pytest.approx(2 * (one["tokenize"].core_seconds - 2 * start))
     assert many["tokenize"].jobs == 8
     assert many["tokenize"].longest < two["tokenize"].longest
 
 
-def test_a_gpu_is_an_estimate_until_its_speed_is_given(built_in):
+def test_a_gpu_is_an_estimate_until_its_speed_is_given():
     cfg = load(BASE, {"train": {"gpus": 4}})
-    guess = training.pace(cfg, built_in, "h100", 2, None)
+    guess = training.estimate_pace(cfg, "h100", 2, None)
     assert guess.source.startswith("ESTIMATE: ")
-    given = training.pace(cfg, built_in, "H100", 2, 50_000)
+    given = training.estimate_pace(cfg, "H100", 2, 50_000)
     assert (given.tokens_per_second, given.source) == (200_000, "--tokens-per-second")
     with pytest.raises(UserError, match="GPU TPU is unknown: --device takes cpu, V100, A100"):
-        training.pace(cfg, built_in, "TPU", 2, None)
-    assert built_in.peak("nvidia_l40s") == built_in.peak("L40S") != built_in.peak("l4")
+        training.estimate_pace(cfg, "TPU", 2, None)
+    assert training.peak_flops("nvidia_l40s") == training.peak_flops("L40S") != training.peak_flops("l4")
 
 
 def test_weights_and_flops_of_xlm_base():
     """The layers' FLOPs are six a weight; the last digits are attention and the head."""
-    model = training.model(load(BASE, {}))
+    model = training.model_shape(load(BASE, {}))
     layers = 6 * (4 * 1024**2 + 2 * 1024 * 4096)
     assert model.weights == layers + (60_500 + 512) * 1024
     assert 6 * layers < model.flops_per_token(256, 0.3) < 6 * model.weights
 
 
-def test_a_checkpoint_holds_weights_and_two_moments(built_in):
+def test_a_checkpoint_holds_weights_and_two_moments():
     """The demo's checkpoints have 9,063,129 bytes each."""
     demo = yaml.safe_load((BASE.parent / "config" / "demo.yaml").read_text())
     cfg = load(BASE, {**demo, **{key: {**demo[key], **values} for key, values in MEASURED_ON.items()}})
@@ -102,11 +96,11 @@ def test_a_checkpoint_holds_weights_and_two_moments(built_in):
     ("precision", "device", "half"),
     [("auto", "cpu", False), ("auto", "A100", True), ("fp32", "A100", False), ("bf16", "cpu", True)],
 )
-def test_a_checkpoint_in_half_precision_holds_the_fp32_weights_too(built_in, tmp_path, precision, device, half):
+def test_a_checkpoint_in_half_precision_holds_the_fp32_weights_too(tmp_path, precision, device, half):
     cfg = load(BASE, {"train": {"precision": precision}})
-    weights = training.model(cfg).weights
+    weights = training.model_shape(cfg).weights
     assert training.checkpoint_bytes(cfg, device) == weights * (16 if half else 12)
-    parts = estimate.disk(cfg, built_in, [], device).parts
+    parts = estimate.estimate_disk(cfg, [], device).parts
     kept = cfg.train.keep_checkpoints + 3
     assert parts["checkpoints and model"] == kept * training.checkpoint_bytes(cfg, device) + weights * 4
 
@@ -140,58 +134,24 @@ def test_a_local_dump_counts_by_its_size(tmp_path, capsys):
     assert "dump on disk" in row
 
 
-def run_of(tmp_path, seconds):
-    """A run whose stages took so many seconds on 20 MB of text."""
-    for lang, megabytes in (("en", 20),):
-        for stage, counts in {
-            "extract": {"language": lang, "bytes": megabytes * 10**6, "lines": 1000, "files": ["gone.bz2"], "pages": 9},
-            "apply_bpe": {"tokens": 4 * 10**6},
-        }.items():
-            path = tmp_path / "work" / "counts" / stage / lang / "00000-of-00001.json"
-            path.parent.mkdir(parents=True)
-            path.write_text(json.dumps(counts))
-    for stage, took in seconds.items():
-        path = tmp_path / "logs" / "benchmarks" / stage / "en" / "00000-of-00001.tsv"
-        path.parent.mkdir(parents=True)
-        path.write_text(f"s\th:m:s\tcpu_time\n{took}\t0\t{took}\n")
-    return tmp_path
-
-
-def test_a_calibration_takes_the_speed_of_long_jobs_and_the_start_of_short_ones(tmp_path, built_in, capsys):
-    run = run_of(tmp_path / "run", {"tokenize": 40.55, "split": 3.0})
-    output = tmp_path / "mine.json"
-    cli.main(["plan", "--calibrate", str(run), "--output", str(output)])
-    assert "tokenize: 0.50 MB/s of text (was 6.50)" in capsys.readouterr().out
-    mine = calibration.load(output)
-    assert mine.speed("tokenize").mb_per_second == pytest.approx(20 / 40)
-    assert mine.speed("split").seconds == pytest.approx(3.0 - 20 / built_in.speed("split").mb_per_second, abs=0.01)
-    assert mine.speed("split").mb_per_second == built_in.speed("split").mb_per_second
-    assert mine.size("tokens_per_kb") == pytest.approx(200)
-    assert mine.speed("extract") == built_in.speed("extract"), "no benchmark of it"
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--calibrate", "run"], "--calibrate needs --output FILE"),
         (["--config", "languages"], "--config languages: KEY=VALUE is accepted"),
         (["--sizes", "de"], "--sizes de: LANG=GB is accepted"),
-        (["--calibration", "{tmp}/other.json"], "is no calibration"),
-        (["--compare", "{tmp}", "--config", "languages=[de]", "--sizes", "de=1"], "has no counts"),
     ],
-    ids=["no output", "config", "sizes", "calibration", "compare"],
+    ids=["config", "sizes"],
 )
-def test_mistakes_on_the_command_line(words, message, tmp_path, capsys):
-    (tmp_path / "other.json").write_text("{}")
+def test_mistakes_on_the_command_line(words, message, capsys):
     with pytest.raises(SystemExit):
-        cli.main(["plan", *(word.format(tmp=tmp_path) for word in words)])
+        cli.main(["plan", *words])
     assert message in capsys.readouterr().err
 
 
 def test_the_device_follows_the_configuration(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert show.default_device(load(BASE, {})) == "cpu"
-    assert show.default_device(load(BASE, {"train": {"device": "cuda"}})) == "A100"
-    assert show.default_device(load(BASE, {"train": {"gpu_model": "h100"}})) == "h100"
+    assert command.default_device(load(BASE, {})) == "cpu"
+    assert command.default_device(load(BASE, {"train": {"device": "cuda"}})) == "A100"
+    assert command.default_device(load(BASE, {"train": {"gpu_model": "h100"}})) == "h100"
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/sbatch")
-    assert show.default_device(load(BASE, {})) == "A100"
+    assert command.default_device(load(BASE, {})) == "A100"

@@ -1,17 +1,55 @@
-"""From sources, configuration and calibration to core hours, jobs and disk."""
+"""From sources and configuration to core hours, jobs and disk, by speeds and sizes that were measured."""
 
 import math
 from dataclasses import dataclass, field
 
 from wikixlm.config import Config
 from wikixlm.plan import training
-from wikixlm.plan.calibration import Calibration
 from wikixlm.plan.sizes import Source
 from wikixlm.plan.training import Pace
 from wikixlm.workflow.run_record import TEXT
 
 MB = 1e6
-# Codes at which sizes were measured, and how little of them remains however many codes there are.
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One core's time for a job: `seconds` to start, and one more for each `mb_per_second` of what `of` names."""
+
+    seconds: float
+    mb_per_second: float
+    of: str
+    source: str
+
+    def core_seconds(self, megabytes: float) -> float:
+        """Core seconds of a job on so many MB."""
+        return self.seconds + (megabytes / self.mb_per_second if self.mb_per_second else 0.0)
+
+
+# Measured on 2 cores of a shared virtual machine.
+_BUSY = "benchmarks/plan.py, on a busy machine: at least so much"
+SPEEDS = {
+    "extract": Speed(0.8, 1.43, "dump", "benchmarks/text.py: 5.16 MB/s of XML, 3.6 MB a MB of dump"),
+    "corpus": Speed(0.5, 20.0, "text", _BUSY),
+    "tokenize": Speed(0.55, 6.5, "text", "benchmarks/text.py"),
+    "split": Speed(0.2, 18.0, "text", _BUSY),
+    "learn_bpe": Speed(0.6, 4.9, "sample", "benchmarks/text.py"),
+    "apply_bpe": Speed(0.35, 13.5, "text", "benchmarks/text.py"),
+    "apply_bpe_held_out": Speed(0.25, 13.5, "held out", "benchmarks/text.py"),
+    "concatenate": Speed(0.2, 28.0, "bpe", _BUSY),
+    "binarize": Speed(4.9, 0.95, "bpe", "make demo"),
+    "train_mlm": Speed(4.0, 0.0, "", "make demo"),
+    "provenance": Speed(0.3, 1500.0, "binary", "make demo; SHA-256 of 200 MB by hashlib"),
+    "evaluate_mlm": Speed(4.0, 0.0, "", "make demo"),
+}
+
+# Of the demo's English dump, whose articles are long: TEXT_PER_DUMP is an upper bound.
+XML_PER_DUMP, TEXT_PER_DUMP = 3.6, 1.55
+BYTES_PER_LINE = 372
+# Of `make demo`, with MEASURED_CODES codes; BPE text and tokens are fewer with more codes.
+TOKENIZED_PER_TEXT, SEGMENTED_PER_TEXT = 0.35, 0.37
+BPE_PER_TEXT, TOKENS_PER_BYTE = 1.41, 0.310
+# The codes of that run, and the share of its tokens that remains however many codes there are.
 MEASURED_CODES, FLOOR = 2000, 0.6
 # ids of larger vocabularies take 4 bytes each in fairseq's files.
 SHORT_IDS = 65_000
@@ -22,7 +60,7 @@ HOURS_PER_JOB = 24.0
 
 
 @dataclass
-class Row:
+class StageEstimate:
     """A stage: its jobs, MB in, core seconds of all and of the longest job, and where the speed comes from."""
 
     stage: str
@@ -53,7 +91,7 @@ class Disk:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextEstimate:
     """What becomes of one language, in bytes: dump (as if compressed), text, held-out text, BPE text, and tokens."""
 
     source: Source
@@ -64,22 +102,22 @@ class Text:
     tokens: float
 
 
-def text_of(cfg: Config, calibration: Calibration, source: Source) -> Text:
+def estimate_text(cfg: Config, source: Source) -> TextEstimate:
     """The sizes of one language."""
     fewer = fewer_tokens(cfg.bpe.codes)
     dump = 0.0 if source.kind == TEXT else float(source.size)
     if source.about == "plain XML":
-        dump /= calibration.size("xml_per_dump")
-    text = float(source.size) if source.kind == TEXT else dump * calibration.size("text_per_dump")
+        dump /= XML_PER_DUMP
+    text = float(source.size) if source.kind == TEXT else dump * TEXT_PER_DUMP
     lines = sum(cfg.held_out_lines(source.language))
-    held_out = min(text / 2, lines * calibration.size("text_per_line"))
-    return Text(
+    held_out = min(text / 2, lines * BYTES_PER_LINE)
+    return TextEstimate(
         source,
         dump,
         text,
         held_out,
-        text * max(1.0, calibration.size("bpe_per_text") * fewer),
-        text / 1000 * calibration.size("tokens_per_kb") * fewer,
+        text * max(1.0, BPE_PER_TEXT * fewer),
+        text * TOKENS_PER_BYTE * fewer,
     )
 
 
@@ -93,14 +131,14 @@ def fewer_tokens(codes: int) -> float:
     return min(1.2, max(FLOOR, 1 - falls * math.log(codes / MEASURED_CODES)))
 
 
-def stages(cfg: Config, calibration: Calibration, texts: list[Text], pace: Pace) -> list[Row]:
+def estimate_stages(cfg: Config, texts: list[TextEstimate], pace: Pace) -> list[StageEstimate]:
     """A row for each stage that this configuration runs, in their order."""
-    rows = {name: _row(calibration, name) for name in calibration.values["stages"]}
+    rows = {name: _row(name, speed) for name, speed in SPEEDS.items()}
     for text in texts:
         shards = len(cfg.shards(text.source.language))
 
         def add(stage: str, jobs: int, size: float) -> None:
-            rows[stage].add(jobs, size / MB, calibration.speed(stage).take(size / MB / jobs))
+            rows[stage].add(jobs, size / MB, SPEEDS[stage].core_seconds(size / MB / jobs))
 
         first, size = ("corpus", text.text) if text.source.kind == TEXT else ("extract", text.dump)
         add(first, shards, size)
@@ -111,27 +149,28 @@ def stages(cfg: Config, calibration: Calibration, texts: list[Text], pace: Pace)
         add("concatenate", 1, text.bpe)
         add("binarize", 1, text.bpe)
     total = sum(text.text for text in texts)
-    lines = total / calibration.size("text_per_line")
+    lines = total / BYTES_PER_LINE
     sample = total * min(1.0, cfg.bpe.sample_lines / max(1.0, lines)) if not cfg.bpe.codes_file else 0.0
-    rows["learn_bpe"].add(1, sample / MB, calibration.speed("learn_bpe").take(sample / MB))
+    rows["learn_bpe"].add(1, sample / MB, SPEEDS["learn_bpe"].core_seconds(sample / MB))
     binary = sum(text.tokens for text in texts) * bytes_per_token(cfg)
-    rows["provenance"].add(1, binary / MB, calibration.speed("provenance").take(binary / MB))
-    seconds = training.tokens(cfg) / pace.tokens_per_second
-    rows["train_mlm"].add(1, 0.0, calibration.speed("train_mlm").take(0) + seconds)
+    rows["provenance"].add(1, binary / MB, SPEEDS["provenance"].core_seconds(binary / MB))
+    seconds = training.training_tokens(cfg) / pace.tokens_per_second
+    rows["train_mlm"].add(1, 0.0, SPEEDS["train_mlm"].core_seconds(0) + seconds)
     # A training on the CPU keeps all its cores busy.
     rows["train_mlm"].core_seconds *= pace.cores
-    held_out = sum(text.held_out / 1000 for text in texts) * calibration.size("tokens_per_kb")
+    held_out = sum(text.held_out for text in texts) * TOKENS_PER_BYTE
     forward = held_out * fewer_tokens(cfg.bpe.codes) / (3 * pace.tokens_per_second)
-    rows["evaluate_mlm"].add(1, 0.0, calibration.speed("evaluate_mlm").take(0) + forward)
+    rows["evaluate_mlm"].add(1, 0.0, SPEEDS["evaluate_mlm"].core_seconds(0) + forward)
     for stage in ("train_mlm", "evaluate_mlm"):
         rows[stage].speed = f"{pace.tokens_per_second:,.0f} tokens/s"
         rows[stage].source = pace.source.partition(":")[0]
     return [row for row in rows.values() if row.jobs]
 
 
-def _row(calibration: Calibration, stage: str) -> Row:
-    speed = calibration.speed(stage)
-    return Row(stage, speed.source, f"{speed.mb_per_second:g} MB/s of {speed.of}" if speed.mb_per_second else "")
+def _row(stage: str, speed: Speed) -> StageEstimate:
+    return StageEstimate(
+        stage, speed.source, f"{speed.mb_per_second:g} MB/s of {speed.of}" if speed.mb_per_second else ""
+    )
 
 
 def bytes_per_token(cfg: Config) -> int:
@@ -139,29 +178,29 @@ def bytes_per_token(cfg: Config) -> int:
     return 2 if cfg.bpe.codes < SHORT_IDS else 4
 
 
-def disk(cfg: Config, calibration: Calibration, texts: list[Text], device: str) -> Disk:
+def estimate_disk(cfg: Config, texts: list[TextEstimate], device: str) -> Disk:
     """What lies in the run's directory when it is fullest; temporary shards count as if all were there at once.
 
     Args:
         device: `cpu`, or the GPU that trains.
     """
     text = sum(each.text for each in texts)
-    lines = text / calibration.size("text_per_line")
+    lines = text / BYTES_PER_LINE
     # Interval checkpoints, best, last, and one that is being written; the model has no optimizer's state.
     checkpoints = (cfg.train.keep_checkpoints + 3) * training.checkpoint_bytes(cfg, device)
     return Disk(
         {
             "dumps": float(sum(each.source.missing for each in texts)),
-            "tokenized": text * calibration.size("tokenized_per_text"),
-            "segmented shards, temporary": text * calibration.size("segmented_per_text"),
+            "tokenized": text * TOKENIZED_PER_TEXT,
+            "segmented shards, temporary": text * SEGMENTED_PER_TEXT,
             "segmented text": sum(each.bpe for each in texts),
             "binary data": sum(each.tokens for each in texts) * bytes_per_token(cfg) + lines * BYTES_OF_INDEX,
-            "checkpoints and model": float(checkpoints + training.model(cfg).weights * training.BYTES_PER_WEIGHT),
+            "checkpoints and model": float(checkpoints + training.model_shape(cfg).weights * training.BYTES_PER_WEIGHT),
         }
     )
 
 
-def slurm_jobs(cfg: Config, rows: list[Row]) -> dict[str, tuple[int, float]]:
+def slurm_jobs(cfg: Config, rows: list[StageEstimate]) -> dict[str, tuple[int, float]]:
     """Jobs in a cluster's queue with profiles/slurm: number, and hours of the longest, by what they do."""
     by_stage = {row.stage: row for row in rows}
     shards = sum(len(cfg.shards(language)) for language in cfg.languages)

@@ -12,7 +12,7 @@ from wikixlm.download.command import bytes_there
 from wikixlm.errors import UserError
 from wikixlm.workflow.run_record import DUMP, TEXT, WIKIMEDIA
 
-# Soon enough for someone who waits at a terminal.
+# Few retries, as someone waits at a terminal.
 PATIENCE = Patience(retries=2, backoff=1.0)
 
 
@@ -27,7 +27,7 @@ class Source:
     about: str
 
 
-def sources(cfg: Config, directory: Path, given: dict[str, float]) -> list[Source]:
+def find_sources(cfg: Config, directory: Path, given: dict[str, float]) -> list[Source]:
     """All languages' sources, in their order.
 
     Args:

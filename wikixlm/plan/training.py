@@ -1,11 +1,20 @@
-"""What a training costs: FLOPs a token, weights, tokens, and the time on a device."""
+"""Cost of a training: FLOPs per token, weights, tokens, and tokens per second on a device."""
 
 from dataclasses import dataclass
 
 from wikixlm.config import Config
-from wikixlm.plan.calibration import Calibration
+from wikixlm.errors import UserError
 
 ESTIMATE = "ESTIMATE"
+# What one core does of `ModelShape.flops_per_token` in a second, as `make demo` measured.
+CPU_FLOPS_PER_CORE = 4.3e10
+# From data sheets: dense bf16, for V100 fp16.
+GPU_FLOPS = {"V100": 125e12, "A100": 312e12, "L4": 121e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
+UTILISATION = 0.3
+UTILISATION_SOURCE = (
+    "benchmarks/train.py on an H200, xlm_base in bf16: 0.26 with batches of 8,192 tokens, 0.37 with 32,768; smaller "
+    "batches and models reach less"
+)
 # Of a weight in model.pt; each of the optimizer's figures for it takes as many.
 BYTES_PER_WEIGHT = 4
 # Symbols beside the merges: the alphabet, 362 characters in the demo, and more with every script.
@@ -13,8 +22,8 @@ ALPHABET = 500
 
 
 @dataclass(frozen=True)
-class Model:
-    """The shape of the network; `vocabulary` is a guess until the codes are learned."""
+class ModelShape:
+    """The shape of the network; `vocabulary` is estimated until the codes are learned."""
 
     width: int
     inner: int
@@ -38,24 +47,24 @@ class Model:
         return self.layers * layer + mask_ratio * 6 * (self.width**2 + self.width * self.vocabulary)
 
 
-def model(cfg: Config) -> Model:
+def model_shape(cfg: Config) -> ModelShape:
     """The model of a configuration."""
     size = cfg.train.dimensions
-    return Model(size.embed_dim, size.ffn_dim, size.num_layers, cfg.bpe.codes + ALPHABET)
+    return ModelShape(size.embed_dim, size.ffn_dim, size.num_layers, cfg.bpe.codes + ALPHABET)
 
 
 def checkpoint_bytes(cfg: Config, device: str) -> int:
     """A checkpoint: the weights and the optimizer's two moments of each; in bf16 and fp16 its fp32 weights as well.
 
     Args:
-        device: as for `pace`; `train.precision: auto` is fp32 on a CPU, and half precision on a GPU.
+        device: as for `estimate_pace`; `train.precision: auto` is fp32 on a CPU, and half precision on a GPU.
     """
     precision = cfg.train.precision
     half = precision in ("bf16", "fp16") or (precision == "auto" and device != "cpu")
-    return model(cfg).weights * BYTES_PER_WEIGHT * (4 if half else 3)
+    return model_shape(cfg).weights * BYTES_PER_WEIGHT * (4 if half else 3)
 
 
-def tokens(cfg: Config) -> int:
+def training_tokens(cfg: Config) -> int:
     """Tokens that the training reads until max_update, over all its workers."""
     train = cfg.train
     return train.max_update * train.max_tokens * train.update_freq * train.gpus * train.nodes
@@ -71,11 +80,25 @@ class Pace:
     cores: int = 1
 
 
-def pace(cfg: Config, calibration: Calibration, device: str, cores: int, given: float | None) -> Pace:
+def peak_flops(device: str) -> float:
+    """A GPU's FLOP/s, by a name that contains the table's: clusters call an A100 `a100_80gb`, say.
+
+    Raises:
+        UserError: it is not in the table.
+    """
+    names = [name for name in GPU_FLOPS if name.lower() in device.lower()]
+    if not names:
+        raise UserError(
+            f"GPU {device} is unknown: --device takes cpu, {', '.join(GPU_FLOPS)}; or give --tokens-per-second"
+        )
+    return GPU_FLOPS[max(names, key=len)]
+
+
+def estimate_pace(cfg: Config, device: str, cores: int, given: float | None) -> Pace:
     """How fast the training goes.
 
     Args:
-        device: `cpu`, or a GPU of the calibration's table.
+        device: `cpu`, or a GPU of GPU_FLOPS.
         cores: of the CPU, where that is the device.
         given: tokens per second of one device, measured by the user; replaces the estimate.
 
@@ -85,14 +108,8 @@ def pace(cfg: Config, calibration: Calibration, device: str, cores: int, given: 
     workers = 1 if device == "cpu" else cfg.train.gpus * cfg.train.nodes
     if given is not None:
         return Pace(device, given * workers, "--tokens-per-second", cores if device == "cpu" else 1)
-    flops = model(cfg).flops_per_token(cfg.train.tokens_per_sample, cfg.train.mask_ratio)
+    flops = model_shape(cfg).flops_per_token(cfg.train.tokens_per_sample, cfg.train.mask_ratio)
     if device == "cpu":
-        speed = calibration.value("cpu_flops_per_core") * cores
-        return Pace(device, speed / flops, f"{calibration.source('cpu_flops_per_core')}, {cores} cores", cores)
-    share = calibration.value("utilisation")
-    speed = calibration.peak(device) * share * workers
-    return Pace(
-        device,
-        speed / flops,
-        f"{ESTIMATE}: {device}'s data sheet x {share:g} of it in use ({calibration.source('utilisation')})",
-    )
+        return Pace(device, CPU_FLOPS_PER_CORE * cores / flops, f"make demo, {cores} cores", cores)
+    source = f"{ESTIMATE}: {device}'s data sheet x {UTILISATION:g} of it in use ({UTILISATION_SOURCE})"
+    return Pace(device, peak_flops(device) * UTILISATION * workers / flops, source)
