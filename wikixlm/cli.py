@@ -6,9 +6,9 @@ the CPU stages start without torch.
 
 import argparse
 import importlib
+import json
 import logging
 import os
-import shlex
 import signal
 import sys
 import traceback
@@ -91,10 +91,10 @@ def main(arguments: list[str] | None = None) -> None:
     args = build_parser([word for word in argv[:1] if word in STAGES]).parse_args(argv)
     if args.log:
         console.open_log(args.log)
+        # The log's first line, for the model's manifest.
+        print(json.dumps({"command": ["wikixlm", *argv], "version": __version__}), file=sys.stderr, flush=True)
     console.start_logging()
     signal.signal(signal.SIGTERM, _stop)
-    if args.log:
-        logging.info("wikixlm %s: %s", __version__, shlex.join(argv))
     try:
         args.main(args)
     except UserError as failure:

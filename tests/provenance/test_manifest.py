@@ -56,7 +56,8 @@ def test_commands_are_taken_from_the_logs_and_of_shards_the_first(tmp_path):
     def log(name, command):
         path = tmp_path / "logs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"a warning\n2026-11-24 14:53:05 INFO wikixlm 0.1.0: {command}\nmore\n")
+        line = json.dumps({"command": ["wikixlm", *command.split()], "version": "0.2.0"})
+        path.write_text(f"{line}\nmore\n")
 
     log("learn_bpe.log", "learn-bpe --codes 2000")
     log("split/en.log", "split --language en")

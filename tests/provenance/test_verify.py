@@ -5,7 +5,7 @@ import json
 import pytest
 
 from wikixlm.cli import main
-from wikixlm.provenance.manifest import describe_file, packages
+from wikixlm.provenance.manifest import describe_file, package_versions
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def run(tmp_path, monkeypatch):
         entries.append(describe_file(type(path)(name)))
     dump = {**entries[0], "name": "de.xml.bz2", "sha1": "0" * 40}
     manifest = {
-        "packages": packages(),
+        "packages": package_versions(),
         "sources": {"de": [{"date": "20261101", "files": [dump]}], "en": [entries[1]]},
         "data": [entries[2]],
         "model": entries[3],
@@ -74,7 +74,7 @@ def test_other_versions_are_warnings_only(run, capsys):
     path.write_text(json.dumps(manifest))
     status, _, errors = verify(run, capsys)
     assert status == 0
-    assert f"warning: torch is {packages()['torch']} here, it was 1.0" in errors
+    assert f"warning: torch is {package_versions()['torch']} here, it was 1.0" in errors
 
 
 @pytest.mark.parametrize("text", [None, "{}", "[]", '{"sources": {}, "data": [{"path": "x"}], "model": {}}'])

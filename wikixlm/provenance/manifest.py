@@ -1,7 +1,7 @@
-"""What a model was made of: sources, configuration, code, commands and hashes, in `models/mlm/manifest.json`.
+"""Record what a model was made of: sources, configuration, code, commands and hashes, in models/mlm/manifest.json.
 
 - `sources`: the manifests of downloaded dumps (URLs, dates, hashes), or path, size and hash of files of your own.
-- `commands`: each stage's command line, by its log; of a language's shards the first stands for all.
+- `commands`: the command line of each stage, by its log; of a language's shards only the first.
 - `training`: when it ran, on which hardware, how often it was resumed, and fairseq-train's command line each time.
 - `hardware`: of the machine that wrote the manifest.
 
@@ -11,12 +11,11 @@
 import argparse
 import json
 import platform
-import re
+import shlex
 import subprocess
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import distributions
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,6 @@ from wikixlm.errors import UserError
 from wikixlm.files import read_json, sha256, write_json
 from wikixlm.train import sessions
 
-_COMMAND = re.compile(r" INFO wikixlm \S+: (.+)$")
-LINES_TO_SEARCH = 20
 PACKAGES = (
     *("fairseq", "filelock", "httpx", "hydra-core", "numpy", "omegaconf", "pandas", "pydantic", "sacremoses"),
     *("snakemake", "tokenizers", "torch", "wikiextractor", "zstandard", "fugashi", "kytea", "pythainlp", "rjieba"),
@@ -38,11 +35,11 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"path": str(path), "size": path.stat().st_size, "sha256": sha256(path)}
 
 
-def sources(pairs: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """`LANGUAGE=PATH` pairs to what each language was made from.
+def describe_sources(pairs: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """The sources of each language, from `LANGUAGE=PATH` words.
 
     Raises:
-        UserError: a pair has no language or its file is missing.
+        UserError: a word has no language or its file is missing.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for pair in pairs:
@@ -68,22 +65,18 @@ def git_commit(folder: Path) -> str | None:
         return None
 
 
-def packages() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Versions of the installed packages that shape a result."""
     installed = {distribution.metadata["Name"].lower(): distribution.version for distribution in distributions()}
     return {name: installed[name] for name in PACKAGES if name in installed}
 
 
 def commands(logs: Path) -> dict[str, str]:
-    """Command lines by log, from the line that `wikixlm` writes at its top; of a folder of shards the first stands."""
-    found = {}
-    for path in sorted(_representative(logs)):
-        if command := command_in(path):
-            found[str(path)] = command
-    return found
+    """Command lines by log; of a folder of shards only the first."""
+    return {str(path): command for path in sorted(_representative_logs(logs)) if (command := command_in(path))}
 
 
-def _representative(folder: Path) -> Iterator[Path]:
+def _representative_logs(folder: Path) -> Iterator[Path]:
     """The logs of rules and languages, and one of each folder of shards."""
     for rule in folder.iterdir() if folder.is_dir() else ():
         if rule.is_file():
@@ -97,35 +90,15 @@ def _representative(folder: Path) -> Iterator[Path]:
 
 
 def command_in(log: Path) -> str | None:
-    """The command line that a log begins with; None if it has none."""
+    """The command line in the JSON object that `wikixlm` begins its logs with; None for another file."""
     with open(log, encoding="utf-8", errors="replace") as stream:
-        for line in islice(stream, LINES_TO_SEARCH):
-            if match := _COMMAND.search(line):
-                return f"wikixlm {match[1]}"
-    return None
-
-
-def record(args: argparse.Namespace) -> dict[str, Any]:
-    """The whole manifest."""
-    return {
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "wikixlm": __version__,
-        "git_commit": git_commit(Path(__file__).parent),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "hardware": sessions.hardware(gpus=False),
-        "packages": packages(),
-        "configuration": json.loads(args.configuration),
-        "sources": sources(args.source),
-        "commands": commands(args.logs) if args.logs else {},
-        "training": sessions.summary(args.save_dir) if args.save_dir else {},
-        "data": [describe_file(path) for path in args.data],
-        "model": describe_file(args.model),
-    }
+        try:
+            return shlex.join(json.loads(stream.readline())["command"])
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this stage."""
     parser.add_argument("--model", type=Path, required=True, help="the trained model")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="what it was trained on: hashes of these")
     parser.add_argument(
@@ -133,10 +106,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--logs", type=Path, help="folder of the stages' logs, for their command lines")
     parser.add_argument("--save-dir", type=Path, help="the training's save directory, for when it ran and on what")
-    parser.add_argument("--configuration", required=True, help="the configuration, as JSON")
-    parser.add_argument("--output", type=Path, required=True, help="where the manifest goes")
+    parser.add_argument("--configuration", required=True, type=json.loads, help="the configuration, as JSON")
+    parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write the manifest."""
-    write_json(args.output, record(args))
+    manifest = {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "wikixlm": __version__,
+        "git_commit": git_commit(Path(__file__).parent),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "hardware": sessions.hardware(gpus=False),
+        "packages": package_versions(),
+        "configuration": args.configuration,
+        "sources": describe_sources(args.source),
+        "commands": commands(args.logs) if args.logs else {},
+        "training": sessions.summary(args.save_dir) if args.save_dir else {},
+        "data": [describe_file(path) for path in args.data],
+        "model": describe_file(args.model),
+    }
+    write_json(args.output, manifest)

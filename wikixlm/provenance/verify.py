@@ -1,10 +1,10 @@
-"""Compare a run with the manifest of its model: every file's size and hash, recomputed.
+"""Compare a run with the manifest of its model: size and hash of every file, computed anew.
 
     wikixlm verify                          the run in this directory
     wikixlm verify --directory runs/mine
 
 Reads models/mlm/manifest.json. Each difference is one line; with any of them the exit status is 1. Other versions of
-packages or of the code than the manifest names are said as warnings: they do not change what is on disk.
+packages or of the code than the manifest names are warnings: they do not change what is on disk.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from wikixlm.download.progress import Progress
 from wikixlm.errors import UserError
 from wikixlm.files import read_json
 from wikixlm.provenance import manifest as provenance
+from wikixlm.run_layout import MODEL_MANIFEST
 
-MANIFEST = Path("models/mlm/manifest.json")
 READ = 1 << 20
-# Hashing one file is one core's work, and beyond a few files at a time the disk is what is waited for.
+# Hashing a file keeps one core busy; beyond a few files at a time the disk is the limit.
 WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -39,11 +39,11 @@ class Claim:
     digest: str
 
 
-def claims(manifest: dict[str, Any]) -> Iterator[Claim]:
-    """All files that a manifest names; paths as it has them, relative ones to the run's directory.
+def read_claims(manifest: dict[str, Any]) -> Iterator[Claim]:
+    """All files that a manifest names, with its paths; relative ones are relative to the run's directory.
 
     Raises:
-        KeyError, TypeError: it is no manifest of a model.
+        KeyError, TypeError: it is not the manifest of a model.
     """
     for language, sources in manifest["sources"].items():
         for source in sources:
@@ -61,27 +61,26 @@ def _claim(path: Path, entry: dict[str, Any]) -> Claim:
     return Claim(path, int(entry["size"]), kind, str(entry[kind]))
 
 
-class Counter:
-    """Adds up the bytes that several threads have read."""
+class ByteCounter:
+    """Sum of the bytes that several threads have read, shown as progress."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._lock, self._bytes = progress, threading.Lock(), 0
 
     def add(self, size: int) -> None:
-        """`size` bytes more."""
         with self._lock:
             self._bytes += size
             self._progress.at(self._bytes)
 
 
-def differences(directory: Path, expected: list[Claim], counter: Counter) -> list[str]:
-    """A line for each file that is not as claimed."""
+def differences(directory: Path, expected: list[Claim], counter: ByteCounter) -> list[str]:
+    """A line for each file that differs from its claim."""
     with ThreadPoolExecutor(WORKERS) as pool:
         found = pool.map(lambda claim: _difference(directory / claim.path, claim, counter), expected)
         return [line for line in found if line]
 
 
-def _difference(path: Path, claim: Claim, counter: Counter) -> str | None:
+def _difference(path: Path, claim: Claim, counter: ByteCounter) -> str | None:
     digest = hashlib.new(claim.kind, usedforsecurity=False)
     try:
         size = path.stat().st_size
@@ -99,8 +98,8 @@ def _difference(path: Path, claim: Claim, counter: Counter) -> str | None:
 
 
 def other_versions(manifest: dict[str, Any]) -> Iterator[str]:
-    """What is installed here in other versions than the manifest names."""
-    here = provenance.packages()
+    """A line for each package, and the code, whose version is not the manifest's."""
+    here = provenance.package_versions()
     for name, version in manifest.get("packages", {}).items():
         if here.get(name) != version:
             yield f"{name} is {here.get(name, 'not installed')} here, it was {version}"
@@ -110,23 +109,30 @@ def other_versions(manifest: dict[str, Any]) -> Iterator[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of this command."""
     parser.add_argument("--directory", type=Path, default=Path(), help="the run: what snakemake --directory was given")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Compare; the exit status says whether everything is as the manifest has it."""
-    path = args.directory / MANIFEST
+    verify(args.directory)
+
+
+def verify(directory: Path) -> None:
+    """Compare a run with its manifest and print the differences.
+
+    Raises:
+        UserError: there are differences, or no manifest.
+    """
+    path = directory / MODEL_MANIFEST
     if not path.is_file():
         raise UserError(f"{path} is not there: give the --directory of a run whose model is finished")
     try:
         manifest = read_json(path)
-        expected = list(claims(manifest))
+        expected = list(read_claims(manifest))
     except (KeyError, TypeError, AttributeError, ValueError) as failure:
-        raise UserError(f"{path} is no manifest of a model ({failure!r} is missing or wrong)") from failure
+        raise UserError(f"{path} is not the manifest of a model ({failure!r} is missing or wrong)") from failure
     size = sum(claim.size for claim in expected)
     with Progress("verify", size) as progress:
-        wrong = differences(args.directory, expected, Counter(progress))
+        wrong = differences(directory, expected, ByteCounter(progress))
     for line in wrong:
         print(line)
     for line in other_versions(manifest):
