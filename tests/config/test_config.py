@@ -6,16 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wikixlm.config import ConfigError, load, merge
+from wikixlm.config import BASE_CONFIG, ConfigError, load, merge
 from wikixlm.config import reference as config_reference
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = ROOT / "config.yaml"
 
 
 def problems(overlay: dict) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load(BASE, overlay)
+        load(BASE_CONFIG, overlay)
     assert all("\n" not in line for line in caught.value.problems)
     return caught.value.problems
 
@@ -23,13 +22,13 @@ def problems(overlay: dict) -> list[str]:
 @pytest.mark.parametrize("overlay", ["demo.yaml", "tutorial.yaml"])
 def test_overlays_are_valid(overlay):
     settings = yaml.safe_load((ROOT / "config" / overlay).read_text())
-    assert load(BASE, settings).languages == settings["languages"]
+    assert load(BASE_CONFIG, settings).languages == settings["languages"]
 
 
 def test_an_overlay_changes_single_keys_of_a_section():
-    cfg = load(BASE, {"train": {"lr": 0.5}, "extract": {"shards_per_language": {"en": 3}}})
+    cfg = load(BASE_CONFIG, {"train": {"lr": 0.5}, "extract": {"shards_per_language": {"en": 3}}})
     assert cfg.train.lr == 0.5
-    assert cfg.train.arch == load(BASE, {}).train.arch
+    assert cfg.train.arch == load(BASE_CONFIG, {}).train.arch
     assert cfg.shards("en") == ["00000-of-00003", "00001-of-00003", "00002-of-00003"]
     assert len(cfg.shards("de")) == cfg.extract.shards
 
@@ -51,30 +50,33 @@ def test_merge_replaces_lists_and_keeps_the_base_unchanged():
         ({"train": {"recipe": "best"}}, ["train.recipe", "'best'", "'wikixlm' or 'tutorial'"]),
         ({"train": {"dropout": 1.0}}, ["train.dropout", "less than 1"]),
         ({"train": 5}, ["train", "5", "accepted: a mapping", "max_update"]),
-        ({"languages": ["en", "en"]}, ["languages", "en", "once"]),
+        ({"languages": ["en", "en"]}, ["languages", "en", "is listed twice"]),
         ({"languages": ["no", "nb"]}, ["languages", "no and nb", "same Wikipedia"]),
         ({"languages": []}, ["languages", "at least 1"]),
         ({"languages": "en"}, ["languages", "'en'", "list"]),
         ({"languages": ["deu"]}, ["languages", "'deu'", "did you mean de?"]),
-        ({"languages": ["xx"]}, ["languages", "'xx'", "no Wikipedia"]),
+        ({"languages": ["xx"]}, ["languages", "'xx'", "not the language code of a Wikipedia"]),
         ({"languages": [False]}, ["languages", '"no"', "quotes"]),
-        ({"languages": ["../../etc"]}, ["languages", "no Wikipedia"]),
+        ({"languages": ["../../etc"]}, ["languages", "not the language code of a Wikipedia"]),
         ({"dumps": {"date": "yesterday"}}, ["dumps.date", "latest", "20261101"]),
         ({"dumps": {"mirrors": ["ftp://host"]}}, ["dumps.mirrors", "ftp://host"]),
         ({"dumps": {"local": {"en": "nowhere.xml"}}}, ["dumps.local.en", "nowhere.xml", "does not exist"]),
         ({"dumps": {"local": {"en": "/"}}}, ["dumps.local.en", "is a folder"]),
         ({"dumps": {"local": {"en": "package:nosuch/x"}}}, ["dumps.local.en", "nosuch", "not installed"]),
         ({"dumps": {"local": {"en": "package:pydantic/x"}}}, ["dumps.local.en", "has no file x"]),
-        ({"dumps": {"local": {"klingon": str(BASE)}}}, ["dumps.local.klingon", "no Wikipedia"]),
+        (
+            {"dumps": {"local": {"klingon": str(BASE_CONFIG)}}},
+            ["dumps.local.klingon", "not the language code"],
+        ),
         ({"corpora": {"local": {"en": []}}}, ["corpora.local.en", "at least 1"]),
         (
-            {"corpora": {"local": {"en": [str(BASE)]}}, "dumps": {"local": {"en": str(BASE)}}},
+            {"corpora": {"local": {"en": [str(BASE_CONFIG)]}}, "dumps": {"local": {"en": str(BASE_CONFIG)}}},
             ["dumps.local and corpora.local both name en"],
         ),
         ({"bpe": {"codes_file": "gone"}}, ["bpe.codes_file", "gone", "does not exist"]),
         ({"xnli": {"local": "gone"}}, ["xnli.local", "gone", "this folder does not exist"]),
-        ({"xnli": {"local": str(BASE)}}, ["xnli.local", "this folder is a file"]),
-        ({"xnli": {"seeds": [1, 2, 1]}}, ["xnli.seeds", "seed 1 stands more than once"]),
+        ({"xnli": {"local": str(BASE_CONFIG)}}, ["xnli.local", "this folder is a file"]),
+        ({"xnli": {"seeds": [1, 2, 1]}}, ["xnli.seeds", "seed 1 is listed twice"]),
         ({"xnli": {"seeds": []}}, ["xnli.seeds", "at least 1"]),
         ({"xnli": {"max_length": 4}}, ["xnli.max_length", "greater than or equal to 8"]),
     ],
@@ -91,25 +93,25 @@ def test_every_mistake_is_reported_at_once():
 
 
 def test_a_date_may_be_written_as_a_number():
-    assert load(BASE, {"dumps": {"date": 20261101}}).dumps.date == "20261101"
+    assert load(BASE_CONFIG, {"dumps": {"date": 20261101}}).dumps.date == "20261101"
 
 
 def test_relative_paths_count_from_the_working_directory(tmp_path, monkeypatch):
     (tmp_path / "own.txt").write_text("text\n")
     monkeypatch.chdir(tmp_path)
-    assert load(BASE, {"corpora": {"local": {"en": ["own.txt"]}}}).downloaded() == ["ar", "de", "hi", "fr"]
+    assert load(BASE_CONFIG, {"corpora": {"local": {"en": ["own.txt"]}}}).downloaded() == ["ar", "de", "hi", "fr"]
 
 
 @pytest.mark.parametrize("key", ["device", "gpus", "nodes", "keep_checkpoints"])
 def test_operational_keys_stay_out_of_the_training_settings(key):
-    assert f'"{key}"' not in load(BASE, {}).train.settings()
-    assert '"max_update"' in load(BASE, {}).train.settings()
+    assert f'"{key}"' not in load(BASE_CONFIG, {}).train.settings()
+    assert '"max_update"' in load(BASE_CONFIG, {}).train.settings()
 
 
 @pytest.mark.parametrize(
     ("path", "made"),
     [
-        (config_reference.PAGE, lambda: config_reference.page(yaml.safe_load(BASE.read_text()))),
+        (config_reference.PAGE, lambda: config_reference.page(yaml.safe_load(BASE_CONFIG.read_text()))),
         (config_reference.SCHEMA, config_reference.schema),
     ],
 )

@@ -1,16 +1,19 @@
 """A server with a dump, and the download command."""
 
-import argparse
-import json
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.downloading import DUMP, QUICK, Download
+from tests.support.downloading import CONTACT, DUMP, QUICK_POLICY, Download
 from tests.support.wikimedia_server import WikimediaServer
-from wikixlm.download import command as fetch
+from wikixlm.download.client import Client
+from wikixlm.download.command import download_dump
+from wikixlm.files import write_json
+
+POLICY = [field.name for field in dataclasses.fields(QUICK_POLICY)]
 
 
 @pytest.fixture
@@ -37,15 +40,16 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def download(server: WikimediaServer, folder: Path) -> Download:
-    """Run `wikixlm download` in this process and return the manifest."""
+    """Download in this process as `wikixlm download` does; returns the manifest that it wrote."""
 
-    def run(*options: str, mirrors: list[str] | None = None, language: str = "de") -> dict[str, Any]:
-        parser = argparse.ArgumentParser()
-        fetch.add_arguments(parser)
-        output = folder.parent / language / "manifest.json"
-        arguments = ["--language", language, "--output", str(output), "--mirrors", *(mirrors or [server.url])]
-        fetch.main(parser.parse_args([*arguments, *QUICK, *options]))
-        manifest: dict[str, Any] = json.loads(output.read_bytes())
+    def run(
+        *, mirrors: list[str] | None = None, language: str = "de", contact: str = CONTACT, **options: Any
+    ) -> dict[str, Any]:
+        policy = dataclasses.replace(QUICK_POLICY, **{key: options.pop(key) for key in POLICY if key in options})
+        target = folder.parent / language
+        with Client(contact, policy) as client:
+            manifest = download_dump(client, language, mirrors or [server.url], target, **options)
+        write_json(target / "manifest.json", manifest)
         return manifest
 
     return run

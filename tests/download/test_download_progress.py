@@ -9,23 +9,23 @@ import pytest
 
 from tests.support.downloading import DUMP, NAME, start
 from tests.support.wikimedia_server import WikimediaServer
-from wikixlm.download.progress import Progress, describe
+from wikixlm.download.progress import Progress, describe_progress
 
 
 def test_a_line_says_how_far_how_fast_how_long() -> None:
-    assert describe(500_000_000, 2_000_000_000, 5e6) == "0.50 of 2.00 GB (25 %), 5.00 MB/s, 0:05:00 left"
-    assert describe(0, 2_000_000_000, 0) == "0.00 of 2.00 GB (0 %), 0.00 MB/s"
+    assert describe_progress(500_000_000, 2_000_000_000, 5e6) == "0.50 of 2.00 GB (25 %), 5.00 MB/s, 0:05:00 left"
+    assert describe_progress(0, 2_000_000_000, 0) == "0.00 of 2.00 GB (0 %), 0.00 MB/s"
 
 
 def test_a_line_every_interval(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with Progress("dump", 100, interval=3600) as progress:
         for position in range(100):
-            progress.at(position)
+            progress.update(position)
     assert caplog.messages == []
     with Progress("dump", 100, start=50, interval=0) as progress:
-        progress.at(60)
-        progress.at(70)
+        progress.update(60)
+        progress.update(70)
     assert [message.split(" (")[1][:4] for message in caplog.messages] == ["60 %", "70 %"]
 
 

@@ -46,13 +46,13 @@ MENDED = {
 REFUSED = {
     "403": ([answer(403)], "403 Forbidden: the server refuses this client.*wikixlm/.*dumps.contact"),
     "web page with status 200": ([web_page()], "answers with a web page instead of the file"),
-    "web page that claims to be the file": ([content(b"<html>no" + bytes(len(DUMP) - 8))], "is no bzip2 file"),
+    "web page that claims to be the file": ([content(b"<html>no" + bytes(len(DUMP) - 8))], "is not a bzip2 file"),
     "truncated file": ([content(DUMP[:HALF])], f"has {HALF} bytes, the published size is {len(DUMP)}"),
     "truncated file after a break": ([drop(9), content(DUMP[:HALF])], f"has {HALF} bytes, the published size"),
     "truncated below what is there": ([drop(HALF), content(DUMP[:9])], "has 9 bytes, the published size is"),
     "longer file": ([content(DUMP + b"x", declare=-1)], "has more than the published"),
     "another range than asked for": ([drop(HALF), other_range()], "was asked for the bytes from"),
-    "stalls again and again": ([stall(0)] * 4, r"no byte for too long \(ReadTimeout\) \(4 attempts"),
+    "stalls again and again": ([stall(0)] * 4, r"no data in time \(ReadTimeout\) \(4 attempts"),
     "503 again and again": ([answer(503)] * 4, r"503 Service Unavailable \(4 attempts without progress"),
     "asks to come back tomorrow": ([answer(429, Retry_After="86400")], "asks to come back in 24.0 hours"),
     "redirects in circles": ([redirect(f"/dewiki/20261101/{NAME}")] * 6, "is redirected more than 5 times"),
@@ -112,7 +112,7 @@ def test_generic_clients_are_refused_and_we_are_not_one(server: WikimediaServer,
 @pytest.mark.parametrize("contact", ["", "  ", "Jane Doe", "jané@example.org", "a@b\nX: y"])
 def test_no_contact_no_request(server: WikimediaServer, download: Download, contact: str) -> None:
     with pytest.raises(UserError, match=r"^dumps\.contact is "):
-        download("--contact", contact)
+        download(contact=contact)
     assert server.requests == []
 
 
@@ -168,14 +168,16 @@ def test_a_wrong_file_is_set_aside_not_deleted(
     download()
     (aside,) = folder.glob("*.bad-*")
     assert aside.read_bytes() == OTHER
-    assert re.search(rf"warning: {NAME}: sha1 is .*kept as .*{aside.name}; fetching it again", capfd.readouterr().err)
+    assert re.search(
+        rf"warning: {NAME}: sha1 is .*kept as .*{aside.name}; downloading it again", capfd.readouterr().err
+    )
 
 
 def test_retry_after_is_honoured(server: WikimediaServer, download: Download, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr("wikixlm.download.client.time.sleep", slept.append)
     server.faults[NAME] += [answer(429, Retry_After="7"), answer(503, Retry_After="Sun, 06 Nov 1994 08:49:37 GMT")]
-    download("--backoff", "0.5")
+    download(backoff=0.5)
     assert slept[0] == 7
     assert 0.25 <= slept[1] <= 1, "a date that has passed asks for nothing beyond the usual pause"
 
@@ -186,7 +188,7 @@ def test_pauses_double_with_jitter(
     slept: list[float] = []
     monkeypatch.setattr("wikixlm.download.client.time.sleep", slept.append)
     server.faults[NAME] += [answer(503)] * 6
-    download("--retries", "6", "--backoff", "1")
+    download(retries=6, backoff=1)
     for number, seconds in enumerate(slept):
         assert 0.5 * 2**number <= seconds <= 2**number
     assert len(set(slept)) == 6
@@ -204,15 +206,13 @@ def test_faults_of_the_status_file(
     download()
     server.faults["dumpstatus.json"] += faults * 4
     (folder / "resolved.yaml").unlink()
-    with pytest.raises(
-        UserError, match=r"^cannot find out what dumps of dewiki there are: .*dumpstatus.json.*4 attempts"
-    ):
+    with pytest.raises(UserError, match=r"^cannot list the dumps of dewiki: .*dumpstatus.json.*4 attempts"):
         download()
     assert no_bad_file(folder)
 
 
 def test_nobody_answers(server: WikimediaServer, download: Download) -> None:
-    with pytest.raises(UserError, match=r"^cannot find out what dumps of dewiki there are: .*onnection refused"):
+    with pytest.raises(UserError, match=r"^cannot list the dumps of dewiki: .*onnection refused"):
         download(mirrors=["http://127.0.0.1:9"])
     with pytest.raises(UserError, match="must begin with https:// or http://"):
         download(mirrors=["ftp://127.0.0.1"])

@@ -60,7 +60,7 @@ def test_told_to_stop(server: WikimediaServer, folder: Path, number: signal.Sign
     _, said = process.communicate(timeout=10)
     assert process.returncode != 0 and "Traceback" not in said
     if number == signal.SIGINT:
-        assert re.search(r"^error: de: interrupted; what has arrived is kept, run again to go on$", said, re.M)
+        assert re.search(r"^error: de: interrupted; what has arrived is kept, run again to resume$", said, re.M)
     assert not (folder / NAME).exists() and not (folder / "manifest.json").exists()
     there = (folder / f".{NAME}.part").stat().st_size
     assert there >= len(DUMP) // 3 - CHUNK
@@ -117,23 +117,23 @@ def test_a_killed_process_frees_its_slot(tmp_path: Path) -> None:
     ]
     for holder in holders:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
-    assert connection_slots._take(host) is None
+    assert connection_slots._acquire(host) is None
     with connection_slots.slot(f"other-{host}"):
         pass
     holders[0].kill()
     holders[0].wait(10)
     with connection_slots.slot(host):
-        assert connection_slots._take(host) is None
+        assert connection_slots._acquire(host) is None
     for holder in holders[1:]:
         holder.kill()
         holder.wait(10)
-    for path in connection_slots.folder().glob(f"*{tmp_path.name}*"):
+    for path in connection_slots.slots_folder().glob(f"*{tmp_path.name}*"):
         path.unlink()
 
 
 def test_the_slots_are_the_machines_not_the_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    before = connection_slots.folder()
+    before = connection_slots.slots_folder()
     for name in ("TMPDIR", "XDG_RUNTIME_DIR", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    assert connection_slots.folder() == before
+    assert connection_slots.slots_folder() == before
     assert before.stat().st_mode & 0o1777 == 0o1777, "every user of the machine must be able to use it"

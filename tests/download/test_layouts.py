@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.downloading import DUMP, NAME, Download
+from tests.support.downloading import CONTACT, DUMP, NAME, Download
 from tests.support.wikimedia_server import WikimediaServer, answer, multistream
-from wikixlm.download.client import Client, Patience
-from wikixlm.download.layouts import Export, _checksums, _jobs, resolve
+from wikixlm.download.client import Client, RetryPolicy
+from wikixlm.download.layouts import DumpRun, _checksums, _jobs, find_run
 from wikixlm.errors import UserError
 
 SMALL = [multistream(20, seed) for seed in range(12)]
@@ -21,13 +21,13 @@ SMALL = [multistream(20, seed) for seed in range(12)]
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    """A client with little patience."""
-    with Client("tests@example.org", Patience(retries=1, backoff=0.01, stall=5)) as quick:
+    """A client that gives up soon."""
+    with Client(CONTACT, RetryPolicy(retries=1, backoff=0.01, stall_timeout=5)) as quick:
         yield quick
 
 
-def take(client: Client, server: WikimediaServer, date: str = "latest", layout: str = "auto") -> Export:
-    return resolve(client, server.url, "dewiki", date, layout)
+def take(client: Client, server: WikimediaServer, date: str = "latest", layout: str = "auto") -> DumpRun:
+    return find_run(client, server.url, "dewiki", date, layout)
 
 
 def test_latest_goes_back_to_the_newest_complete_run(client: Client, server: WikimediaServer) -> None:
@@ -86,13 +86,13 @@ def test_content_current_counts_with_success_only(client: Client, server: Wikime
     server.add_content_current("dewiki", "2026-11-01", SMALL[:3], success=False)
     export = take(client, server, layout="content_current")
     assert (export.date, len(export.files)) == ("20261001", 2)
-    with pytest.raises(UserError, match=r"of 20261101 for dewiki: .*_SUCCESS.*are there: 20261101, 20261001$"):
+    with pytest.raises(UserError, match=r"of 20261101 for dewiki: .*_SUCCESS.*available dates: 20261101, 20261001$"):
         take(client, server, "20261101", "content_current")
 
 
 def test_auto_takes_content_current_where_there_is_no_multistream(client: Client, server: WikimediaServer) -> None:
     server.add_content_current("frwiki", "2026-11-01", SMALL[:2])
-    assert resolve(client, server.url, "frwiki", "latest", "auto").layout == "content_current"
+    assert find_run(client, server.url, "frwiki", "latest", "auto").layout == "content_current"
     server.add_content_current("dewiki", "2026-11-01", SMALL[:2])
     assert take(client, server).layout == "multistream"
 
@@ -100,9 +100,13 @@ def test_auto_takes_content_current_where_there_is_no_multistream(client: Client
 @pytest.mark.parametrize(
     ("date", "layout", "message"),
     [
-        ("20200101", "multistream", r"no complete dump of 20200101 for dewiki: multistream: not there; .* 20261101$"),
-        ("20261120", "multistream", r"not done but 'in-progress'; runs that are there: 20261120, 20261101$"),
-        ("20200101", "auto", r"multistream: not there; .*20261101\. content_current: .*: none$"),
+        (
+            "20200101",
+            "multistream",
+            r"dump of 20200101 for dewiki: multistream: does not exist; .* 20261101$",
+        ),
+        ("20261120", "multistream", r"is 'in-progress'; available dates: 20261120, 20261101$"),
+        ("20200101", "auto", r"multistream: does not exist; .*20261101\. content_current: .*: none$"),
         ("latest", "content_current", r"no complete dump for dewiki: content_current: .*: none$"),
     ],
 )
@@ -118,7 +122,7 @@ def test_names_that_are_none_of_a_dump_are_refused(client: Client, server: Wikim
     server.add_content_current("dewiki", "2026-11-01", SMALL[:1])
     path = "other/mediawiki_content_current/dewiki/2026-11-01/xml/bzip2/SHA256SUMS"
     server.files[path] += b"0" * 64 + b"  ../../../etc/cron.d/x.xml.bz2\n"
-    with pytest.raises(UserError, match="which is no name of a dump of dewiki"):
+    with pytest.raises(UserError, match="not the name of a dump of dewiki"):
         take(client, server, layout="content_current")
 
 
@@ -130,17 +134,17 @@ def test_no_status_file_breaks_the_parsers(body: bytes) -> None:
 
 
 def test_a_date_once_resolved_is_kept(server: WikimediaServer, download: Download, folder: Path) -> None:
-    assert download("--date", "latest")["date"] == "20261101"
+    assert download(date="latest")["date"] == "20261101"
     record = (folder / "resolved.yaml").read_text()
     assert record.startswith("# The dump that this language uses. Delete this file")
     server.add_multistream("dewiki", "20261120", SMALL[0])
     (folder / "manifest.json").unlink()  # as Snakemake does before a rerun
     server.requests.clear()
-    assert download("--date", "latest")["date"] == "20261101"
+    assert download(date="latest")["date"] == "20261101"
     assert server.requests == [], "what is there needs no server"
     assert (folder / "resolved.yaml").read_text() == record
     (folder / "resolved.yaml").unlink()
-    assert download("--date", "latest")["date"] == "20261120"
+    assert download(date="latest")["date"] == "20261120"
 
 
 def test_another_language_has_a_record_of_its_own(server: WikimediaServer, download: Download, folder: Path) -> None:
@@ -156,14 +160,14 @@ def test_another_language_has_a_record_of_its_own(server: WikimediaServer, downl
 def test_a_date_that_is_asked_for_wins_over_the_record(
     server: WikimediaServer, download: Download, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    download("--date", "20261101")
+    download(date="20261101")
     names = server.add_multistream("dewiki", "20261020", SMALL[0])
-    assert download("--date", "20261020")["date"] == "20261020"
+    assert download(date="20261020")["date"] == "20261020"
     assert "warning: de: dumps.date is 20261020, it was 20261101 in " in capfd.readouterr().err
     assert (folder / names[0]).read_bytes() == SMALL[0]
-    assert download("--date", "latest")["date"] == "20261020", "latest keeps what is recorded"
+    assert download(date="latest")["date"] == "20261020", "latest keeps what is recorded"
     server.add_content_current("dewiki", "2026-11-01", SMALL[:2])
-    assert download("--date", "latest", "--layout", "content_current")["date"] == "20261101"
+    assert download(date="latest", layout="content_current")["date"] == "20261101"
     assert "dumps.layout is content_current, it was multistream" in capfd.readouterr().err
 
 
@@ -175,7 +179,7 @@ def test_a_recorded_dump_that_is_gone(server: WikimediaServer, download: Downloa
         del server.files[path]
     server.add_multistream("dewiki", "20261120", SMALL[0])
     with pytest.raises(
-        UserError, match=r"404 .*resolved\.yaml says to use the dump of 20261101; runs that are there: 20261120\. D"
+        UserError, match=r"404 .*resolved\.yaml names the dump of 20261101; available dates: 20261120\. D"
     ):
         download()
     (folder / "resolved.yaml").unlink()
@@ -189,7 +193,7 @@ def test_a_recorded_dump_that_is_gone(server: WikimediaServer, download: Downloa
 def test_a_damaged_record(server: WikimediaServer, download: Download, folder: Path, text: str) -> None:
     folder.mkdir(parents=True)
     (folder / "resolved.yaml").write_text(text)
-    with pytest.raises(UserError, match=r"resolved.yaml is damaged .*; delete it to take the newest dump$"):
+    with pytest.raises(UserError, match=r"resolved.yaml is damaged .*; delete it to use the newest dump$"):
         download()
 
 

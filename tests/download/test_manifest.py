@@ -1,6 +1,5 @@
 """What a finished download leaves, and what `wikixlm dumps` shows."""
 
-import argparse
 import datetime
 import hashlib
 import json
@@ -12,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.downloading import DUMP, NAME, QUICK, Download, start
+from tests.support.downloading import CONTACT, DUMP, NAME, QUICK, QUICK_POLICY, Download, start
 from tests.support.wikimedia_server import WikimediaServer, drop, multistream
-from wikixlm.download import list_dumps
+from wikixlm import cli
+from wikixlm.config import load_overlays
+from wikixlm.download.client import Client
+from wikixlm.download.list_dumps import dumps_table
 from wikixlm.errors import UserError
 
 PARTS = [multistream(60, seed) for seed in range(3)]
@@ -66,8 +68,8 @@ def test_parts(server: WikimediaServer, download: Download, folder: Path, layout
         names = server.add_content_current("dewiki", "2026-11-01", PARTS)
     server.faults[names[1]] += [drop(len(PARTS[1]) // 2), *[drop(0)] * 4]
     with pytest.raises(UserError, match=re.escape(names[1])):
-        download("--layout", layout)
-    manifest = download("--layout", layout)
+        download(layout=layout)
+    manifest = download(layout=layout)
     assert [file["name"] for file in manifest["files"]] == names
     assert [(folder / name).read_bytes() for name in names] == PARTS
     assert sum(server.sent[path] for path in server.sent if path.endswith(".bz2")) == sum(map(len, PARTS))
@@ -126,26 +128,22 @@ def test_a_full_disk_keeps_what_arrived(server: WikimediaServer, folder: Path) -
     assert server.of(NAME)[-1]["Range"] == f"bytes={len(DUMP) // 2}-"
 
 
-def dumps(*arguments: str) -> None:
-    parser = argparse.ArgumentParser()
-    list_dumps.add_arguments(parser)
-    list_dumps.main(parser.parse_args(list(arguments)))
+def listed(server: WikimediaServer, folder: Path, *languages: str) -> str:
+    overlay = {"languages": list(languages), "dumps": {"mirrors": [server.url]}}
+    with Client(CONTACT, QUICK_POLICY) as client:
+        return dumps_table(client, load_overlays([], overlay), folder)
 
 
-def test_the_plan_is_shown_and_nothing_written(
-    server: WikimediaServer, download: Download, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_plan_is_shown_and_nothing_written(server: WikimediaServer, download: Download, folder: Path) -> None:
     server.add_content_current("frwiki", "2026-11-01", PARTS)
     (folder.parent / "fr").mkdir(parents=True)
-    dumps("list", "--languages", "de", "fr", "--mirrors", server.url, "--folder", str(folder.parent), *QUICK)
-    shown = capsys.readouterr().out.splitlines()
+    shown = listed(server, folder.parent, "de", "fr").splitlines()
     assert shown[0].split() == ["language", "layout", "date", "size", "here", "file"]
     assert [line.split()[0] for line in shown[1:-1]] == ["de", "fr", "fr", "fr"]
     assert shown[1].split()[1:3] == ["multistream", "20261101"] and shown[1].endswith(f"0 %   {NAME}")
     assert list(folder.parent.rglob("*.yaml")) == []
     download()
-    dumps("list", "--languages", "de", "--mirrors", server.url, "--folder", str(folder.parent), *QUICK)
-    assert f"100 %  {NAME}" in capsys.readouterr().out
+    assert f"100 %  {NAME}" in listed(server, folder.parent, "de")
 
 
 def test_the_plan_reads_the_configuration(
@@ -159,18 +157,19 @@ def test_the_plan_reads_the_configuration(
         "corpora": {"local": {"bg": [str(text)]}},
     }
     (tmp_path / "mine.yaml").write_text(json.dumps(overlay))
-    dumps("list", "--configfile", str(tmp_path / "mine.yaml"), "--folder", str(tmp_path))
+    cli.main(["dumps", "list", "--configfile", str(tmp_path / "mine.yaml"), "--folder", str(tmp_path)])
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == ["de"]
-    with pytest.raises(UserError, match=r"dumps\.contact is empty"):
-        dumps("list", "--languages", "de", "--folder", str(tmp_path))
+    with pytest.raises(SystemExit):
+        cli.main(["dumps", "list", "--languages", "de", "--folder", str(tmp_path)])
+    assert re.search(r"^error: dumps\.contact is empty", capsys.readouterr().err, re.M)
 
 
 def test_resolve_records_and_keeps(server: WikimediaServer, download: Download, folder: Path) -> None:
     record = folder / "resolved.yaml"
-    options = ["resolve", "--language", "de", "--mirrors", server.url, "--output", str(record), *QUICK]
-    dumps(*options)
+    options = ["--language", "de", "--mirrors", server.url, "--output", str(record), *QUICK]
+    cli.main(["dumps", "resolve", *options])
     before = record.read_bytes()
     server.add_multistream("dewiki", "20261120", PARTS[0])
-    dumps(*options)
+    cli.main(["dumps", "resolve", *options])
     assert record.read_bytes() == before
     assert download()["date"] == "20261101"

@@ -77,7 +77,7 @@ def test_what_triggers_a_download(server: WikimediaServer, directory: Path) -> N
 
     said = output_of(snakemake(directory, server, "--keep-going", date="20261101"), succeeds=False)
     assert "warning: de: dumps.date is 20261101, it was 20261120" in said
-    assert re.search(r"error: .* has no complete dump of 20261101 for frwiki: .*are there: 20261120", said)
+    assert re.search(r"error: .* has no complete dump of 20261101 for frwiki: .*available dates: 20261120", said)
     manifest = json.loads((target.parent / "manifest.json").read_bytes())
     assert manifest["date"] == "20261101" and target.read_bytes() == DUMP
 

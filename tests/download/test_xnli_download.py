@@ -1,9 +1,7 @@
-"""XNLI's archives: resumed, the same content every time, and only for clients that say who they are."""
+"""XNLI's archives: resumed, the same content every time, and only for clients that identify themselves."""
 
-import argparse
 import hashlib
 import io
-import json
 import random
 import zipfile
 from pathlib import Path
@@ -11,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.downloading import QUICK
+from tests.support.downloading import CONTACT, QUICK_POLICY
 from tests.support.wikimedia_server import WikimediaServer, answer, drop, web_page
 from wikixlm.download import xnli
+from wikixlm.download.client import Client
 from wikixlm.errors import UserError
 
 
@@ -35,12 +34,9 @@ def server():
         yield running
 
 
-def download(server: WikimediaServer, folder: Path, *options: str) -> dict[str, Any]:
-    parser = argparse.ArgumentParser()
-    xnli.add_arguments(parser)
-    words = ["--output", str(folder / "manifest.json"), "--mirrors", f"{server.url}/XNLI/", *QUICK, *options]
-    xnli.main(parser.parse_args(words))
-    return dict(json.loads((folder / "manifest.json").read_bytes()))
+def download(server: WikimediaServer, folder: Path) -> dict[str, Any]:
+    with Client(CONTACT, QUICK_POLICY) as client:
+        return xnli.download_archives(client, [f"{server.url}/XNLI/"], folder)
 
 
 def test_both_archives_arrive_and_the_manifest_says_from_where(server, tmp_path):
@@ -56,7 +52,7 @@ def test_both_archives_arrive_and_the_manifest_says_from_where(server, tmp_path)
     assert sums == [f"{hashlib.sha256(ARCHIVES[name]).hexdigest()}  {name}" for name in sorted(ARCHIVES)]
 
 
-def test_a_broken_transfer_goes_on_behind_what_arrived(server, tmp_path):
+def test_a_broken_transfer_resumes_behind_what_arrived(server, tmp_path):
     server.faults["XNLI-MT-1.0.zip"] += [drop(20_000), answer(503)]
     manifest = download(server, tmp_path)
     assert manifest["files"][1]["resumes"] == 1
@@ -66,7 +62,6 @@ def test_a_broken_transfer_goes_on_behind_what_arrived(server, tmp_path):
 
 def test_a_second_call_fetches_nothing(server, tmp_path):
     download(server, tmp_path)
-    (tmp_path / "manifest.json").unlink()
     before = dict(server.sent)
     download(server, tmp_path)
     assert server.sent == before
@@ -91,7 +86,7 @@ def test_other_content_than_at_first_is_refused(server, tmp_path):
     [
         (web_page(), "answers with a web page"),
         (answer(404), "answers 404"),
-        (answer(200, "no zip at all, but of the right kind of answer"), "the published size is|is no zip file"),
+        (answer(200, "no zip at all, but of the right kind of answer"), "the published size is|is not a zip file"),
     ],
     ids=["page", "missing", "other"],
 )
@@ -104,7 +99,7 @@ def test_what_is_no_archive_is_no_archive(server, tmp_path, fault, message):
 
 def test_content_that_is_no_zip_is_refused(server, tmp_path):
     server.files["XNLI/XNLI-1.0.zip"] = b"x" * 1000
-    with pytest.raises(UserError, match=r"is no zip file: it begins with"):
+    with pytest.raises(UserError, match=r"is not a zip file: it begins with"):
         download(server, tmp_path)
 
 

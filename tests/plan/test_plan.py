@@ -7,8 +7,7 @@ import yaml
 
 from tests.support.dumps import articles, write_multistream
 from wikixlm import cli, formatting
-from wikixlm.config import load
-from wikixlm.download.list_dumps import BASE
+from wikixlm.config import BASE_CONFIG, load
 from wikixlm.errors import UserError
 from wikixlm.plan import command, estimate, sizes, training
 
@@ -40,8 +39,8 @@ def planned(cfg, directory, device="cpu", cores=2, given=None):
 
 
 def test_every_stage_of_the_demo_is_within_a_factor_of_one_and_a_half(tmp_path):
-    demo = yaml.safe_load((BASE.parent / "config" / "demo.yaml").read_text())
-    cfg = load(BASE, {**demo, **{key: {**demo[key], **values} for key, values in MEASURED_ON.items()}})
+    demo = yaml.safe_load((BASE_CONFIG.parent / "config" / "demo.yaml").read_text())
+    cfg = load(BASE_CONFIG, {**demo, **{key: {**demo[key], **values} for key, values in MEASURED_ON.items()}})
     texts, rows = planned(cfg, tmp_path)
     factors = {stage: rows[stage].core_seconds / took for stage, took in DEMO.items()}
     assert {stage: factor for stage, factor in factors.items() if not 1 / 1.5 < factor < 1.5} == {}
@@ -56,7 +55,7 @@ def test_twice_the_text_is_twice_the_work_and_shards_make_jobs_shorter(tmp_path)
 
     def rows(name, shards):
         own = {"languages": ["en"], "corpora": {"local": {"en": [str(tmp_path / name)]}}, "extract": {"shards": shards}}
-        return planned(load(BASE, own), tmp_path)[1]
+        return planned(load(BASE_CONFIG, own), tmp_path)[1]
 
     one, two, many = rows("one.txt", 2), rows("two.txt", 2), rows("two.txt", 8)
     assert "extract" not in one, "own text is no dump"
@@ -67,7 +66,7 @@ def test_twice_the_text_is_twice_the_work_and_shards_make_jobs_shorter(tmp_path)
 
 
 def test_a_gpu_is_an_estimate_until_its_speed_is_given():
-    cfg = load(BASE, {"train": {"gpus": 4}})
+    cfg = load(BASE_CONFIG, {"train": {"gpus": 4}})
     guess = training.estimate_pace(cfg, "h100", 2, None)
     assert guess.source.startswith("ESTIMATE: ")
     given = training.estimate_pace(cfg, "H100", 2, 50_000)
@@ -79,7 +78,7 @@ def test_a_gpu_is_an_estimate_until_its_speed_is_given():
 
 def test_weights_and_flops_of_xlm_base():
     """The layers' FLOPs are six a weight; the last digits are attention and the head."""
-    model = training.model_shape(load(BASE, {}))
+    model = training.model_shape(load(BASE_CONFIG, {}))
     layers = 6 * (4 * 1024**2 + 2 * 1024 * 4096)
     assert model.weights == layers + (60_500 + 512) * 1024
     assert 6 * layers < model.flops_per_token(256, 0.3) < 6 * model.weights
@@ -87,8 +86,8 @@ def test_weights_and_flops_of_xlm_base():
 
 def test_a_checkpoint_holds_weights_and_two_moments():
     """The demo's checkpoints have 9,063,129 bytes each."""
-    demo = yaml.safe_load((BASE.parent / "config" / "demo.yaml").read_text())
-    cfg = load(BASE, {**demo, **{key: {**demo[key], **values} for key, values in MEASURED_ON.items()}})
+    demo = yaml.safe_load((BASE_CONFIG.parent / "config" / "demo.yaml").read_text())
+    cfg = load(BASE_CONFIG, {**demo, **{key: {**demo[key], **values} for key, values in MEASURED_ON.items()}})
     assert training.checkpoint_bytes(cfg, "cpu") == pytest.approx(9_063_129, rel=0.15)
 
 
@@ -97,7 +96,7 @@ def test_a_checkpoint_holds_weights_and_two_moments():
     [("auto", "cpu", False), ("auto", "A100", True), ("fp32", "A100", False), ("bf16", "cpu", True)],
 )
 def test_a_checkpoint_in_half_precision_holds_the_fp32_weights_too(tmp_path, precision, device, half):
-    cfg = load(BASE, {"train": {"precision": precision}})
+    cfg = load(BASE_CONFIG, {"train": {"precision": precision}})
     weights = training.model_shape(cfg).weights
     assert training.checkpoint_bytes(cfg, device) == weights * (16 if half else 12)
     parts = estimate.estimate_disk(cfg, [], device).parts
@@ -150,8 +149,8 @@ def test_mistakes_on_the_command_line(words, message, capsys):
 
 def test_the_device_follows_the_configuration(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert command.default_device(load(BASE, {})) == "cpu"
-    assert command.default_device(load(BASE, {"train": {"device": "cuda"}})) == "A100"
-    assert command.default_device(load(BASE, {"train": {"gpu_model": "h100"}})) == "h100"
+    assert command.default_device(load(BASE_CONFIG, {})) == "cpu"
+    assert command.default_device(load(BASE_CONFIG, {"train": {"device": "cuda"}})) == "A100"
+    assert command.default_device(load(BASE_CONFIG, {"train": {"gpu_model": "h100"}})) == "h100"
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/sbatch")
-    assert command.default_device(load(BASE, {})) == "A100"
+    assert command.default_device(load(BASE_CONFIG, {})) == "A100"

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.wikimedia_server import WikimediaServer, multistream
+from wikixlm.download.client import RetryPolicy
 
-QUICK = ["--retries", "3", "--backoff", "0.01", "--stall", "1", "--contact", "tests@example.org"]
+CONTACT = "tests@example.org"
+QUICK_POLICY = RetryPolicy(retries=3, backoff=0.01, stall_timeout=1)
+QUICK = ["--retries", "3", "--backoff", "0.01", "--stall", "1", "--contact", CONTACT]
 NAME = "dewiki-20261101-pages-articles-multistream.xml.bz2"
 DUMP = multistream(400, seed=1)
 

@@ -129,7 +129,7 @@ class WikimediaServer:
         path = request.match_info["path"]
         self.requests.append((request.method, request.path, dict(request.headers)))
         if GENERIC.match(request.headers.get("User-Agent", "")):
-            return web.Response(status=403, text="say who you are")
+            return web.Response(status=403, text="identify yourself")
         if self.open >= self.connections:
             self.refused += 1
             return await refuse()(self, request, b"")

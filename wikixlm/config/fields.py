@@ -1,4 +1,4 @@
-"""What keys of the configuration may hold: languages, files, dates, numbers within bounds."""
+"""Types of the configuration's values: languages, files, dates, numbers within bounds."""
 
 import re
 from collections.abc import Callable
@@ -15,11 +15,11 @@ def _language(value: Any) -> Any:
     if value is False:
         raise ValueError('YAML reads an unquoted no as false; for Norwegian write "no", with the quotes')
     if not isinstance(value, str):
-        raise ValueError("a language is a Wikipedia's code, such as de or zh-yue")
+        raise ValueError("accepted: a Wikipedia's language code, such as de or zh-yue")
     if not languages.is_language(value):
         guess = languages.suggest(value)
         hint = f"; did you mean {guess}?" if guess else ""
-        raise ValueError(f"no Wikipedia has this language code{hint}")
+        raise ValueError(f"not the language code of a Wikipedia{hint}")
     return value
 
 
@@ -29,7 +29,7 @@ def _existing(kind: str) -> Callable[[str], str]:
         found = "file" if path.is_file() else "folder" if path.is_dir() else ""
         if found != kind:
             problem = f"is a {found}" if found else "does not exist"
-            raise ValueError(f"this {kind} {problem} (relative paths count from {Path.cwd()})")
+            raise ValueError(f"this {kind} {problem} (relative paths are relative to {Path.cwd()})")
         return value
 
     return check

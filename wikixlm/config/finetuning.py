@@ -1,4 +1,4 @@
-"""The section of the configuration on what is done with the finished model: fine-tuning on XNLI."""
+"""The section of the configuration on fine-tuning the finished model on XNLI."""
 
 import typing
 from typing import Annotated
@@ -10,7 +10,7 @@ from wikixlm.config.fields import Folder, Natural, Positive, Section
 
 def _once(seeds: list[int]) -> list[int]:
     if repeated := [seed for seed in seeds if seeds.count(seed) > 1]:
-        raise ValueError(f"seed {repeated[0]} stands more than once")
+        raise ValueError(f"seed {repeated[0]} is listed twice")
     return seeds
 
 
@@ -30,7 +30,7 @@ class Xnli(Section):
     batch_size: Positive = Field(description="pairs per update")
     lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate (XLM: 0.000005, 0.000025 or 0.000125)")
     max_length: Annotated[int, Field(ge=8, strict=True)] | None = Field(
-        description="tokens of a pair, longer ones are cut; `null`: as many as the model has positions"
+        description="tokens of a pair, longer pairs are cut; `null`: the model's maximum"
     )
     save_interval_updates: Positive = Field(
         description="updates between checkpoints; the one with the best English validation accuracy is the model"
@@ -39,7 +39,7 @@ class Xnli(Section):
     OPERATIONAL: typing.ClassVar = frozenset({"mirrors"})
 
     def options(self) -> str:
-        """What shapes a fine-tuned model besides its seed, as options of `wikixlm finetune`."""
+        """The options of `wikixlm finetune` that shape the model, all but its seed."""
         options = f"--epochs {self.epochs} --batch-size {self.batch_size} --lr {self.lr}"
         options += f" --save-interval-updates {self.save_interval_updates}"
         return options if self.max_length is None else f"{options} --max-length {self.max_length}"

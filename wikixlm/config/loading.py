@@ -1,9 +1,10 @@
-"""Reading the configuration: overlays merged on the base, and every problem as one line that names the key."""
+"""Read the configuration: overlays merged on the base, every problem as one line that names the key."""
 
 import difflib
+import functools
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,13 +17,13 @@ from wikixlm.config.training import TrainSettings
 from wikixlm.errors import UserError
 
 # The defaults: config.yaml beside the Snakefile.
-DEFAULTS = Path(__file__).resolve().parents[2] / "config.yaml"
+BASE_CONFIG = Path(__file__).resolve().parents[2] / "config.yaml"
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class ConfigError(UserError):
-    """What is wrong with a configuration: one line a problem, in `problems`."""
+    """An invalid configuration; `problems` has one line per problem."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -43,12 +44,38 @@ def load(base: Path, overlay: Mapping[str, Any]) -> Config:
 
     Raises:
         ConfigError: unknown or misspelt keys, wrong types or values, missing files; a line for each.
+        UserError: `base` is missing.
     """
     return _validated(Config, merge(read_defaults(base), overlay))
 
 
-def read_defaults(base: Path = DEFAULTS) -> dict[str, Any]:
-    """The content of `config.yaml`: each key with its default."""
+def load_overlays(paths: Sequence[Path], overlay: Mapping[str, Any]) -> Config:
+    """config.yaml of the checkout with the files `paths` and then `overlay` merged on top, as for snakemake.
+
+    Raises:
+        UserError: a file can't be read or holds no mapping, or a key is wrong.
+    """
+    return load(BASE_CONFIG, functools.reduce(merge, [*map(_read_overlay, paths), overlay], {}))
+
+
+def _read_overlay(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as failure:
+        raise UserError(f"cannot read {path}: {failure}") from failure
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a configuration: it holds a {type(content).__name__}, expected keys and values")
+    return content
+
+
+def read_defaults(base: Path = BASE_CONFIG) -> dict[str, Any]:
+    """The content of `config.yaml`: each key with its default.
+
+    Raises:
+        UserError: the file is missing.
+    """
+    if not base.exists():
+        raise UserError(f"{base} is missing: run this from a checkout of wikixlm")
     return dict(yaml.safe_load(base.read_text(encoding="utf-8")))
 
 
@@ -89,13 +116,14 @@ def _describe(problem: dict[str, Any], root: type[BaseModel]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not key:
         return f"configuration: {message}"
-    if problem["type"] == "value_error" and isinstance(problem["input"], dict):  # of a whole section: it names the keys
+    # A section's validator names the keys itself.
+    if problem["type"] == "value_error" and isinstance(problem["input"], dict):
         return f"configuration: {message}"
     if problem["type"] == "missing":
         return f"configuration: {key} is missing"
     if problem["type"] == "model_type":
         message = f"accepted: a mapping with the keys {', '.join(_fields_at(problem['loc'], root))}"
-    if message[1:2].islower():  # the first word is none such as YAML
+    if message[1:2].islower():  # unless the first word is one such as YAML
         message = message[0].lower() + message[1:]
     return f"configuration: {key}: {problem['input']!r}: {message}"
 

@@ -1,4 +1,4 @@
-"""The configuration as one typed model; it holds no defaults, which stand in `config.yaml` beside the Snakefile."""
+"""The configuration as one typed model. The defaults are in `config.yaml` beside the Snakefile, not here."""
 
 import json
 
@@ -10,7 +10,7 @@ from wikixlm.config.fields import Language, Section
 from wikixlm.config.finetuning import Xnli
 from wikixlm.config.training import Evaluate, Train, TrainSettings
 
-# Keys that say only where and how to run: a change of them re-runs nothing.
+# Keys about where and how to run: changing them re-runs nothing.
 OPERATIONAL = frozenset(
     {
         "dumps.mirrors",
@@ -46,11 +46,12 @@ class Config(Section):
         for lang in self.languages:
             other = by_wiki.setdefault(languages.wiki(lang).dbname, lang)
             if other is not lang or self.languages.count(lang) > 1:
-                same = lang if other == lang else f"{other} and {lang} (the same Wikipedia)"
-                raise ValueError(f"languages: {same}: each language stands once")
+                if other == lang:
+                    raise ValueError(f"languages: {lang} is listed twice")
+                raise ValueError(f"languages: {other} and {lang} are the same Wikipedia; list one of them")
         both = sorted(set(self.dumps.local) & set(self.corpora.local))
         if both:
-            raise ValueError(f"dumps.local and corpora.local both name {', '.join(both)}; a language has one source")
+            raise ValueError(f"dumps.local and corpora.local both name {', '.join(both)}; each needs one source")
         return self
 
     def shards(self, lang: str) -> list[str]:
@@ -58,7 +59,7 @@ class Config(Section):
         return run_layout.shard_names(self.extract.shards_per_language.get(lang, self.extract.shards))
 
     def held_out_lines(self, lang: str) -> tuple[int, int]:
-        """Lines that valid and test of a language should have."""
+        """Lines of a language's valid and test splits."""
         valid = self.split.valid_per_language.get(lang, self.split.valid)
         return valid, self.split.test_per_language.get(lang, self.split.test)
 

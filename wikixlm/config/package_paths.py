@@ -7,7 +7,7 @@ PREFIX = "package:"
 
 
 def locate(name: str) -> Path:
-    """The path that `name` means: `package:NAME/path` inside an installed package, anything else as it stands.
+    """The path that `name` means: `package:NAME/path` inside an installed package, any other name unchanged.
 
     Raises:
         ValueError: the package is not installed, or has no such file.

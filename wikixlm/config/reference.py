@@ -20,13 +20,13 @@ SCHEMA = ROOT / "config" / "schema.json"
 HEADER = """# Configuration reference
 
 Written by `make docs` from `wikixlm/config/`. The defaults are those of `config.yaml`, on top of which
-`--configfile` and `--config` are merged. A changed key re-runs the stages that read it; keys marked *operational* say
-only where and how to run, and re-run nothing.
+`--configfile` and `--config` are merged. A changed key re-runs the stages that read it; keys marked *operational*
+are about where and how to run, and re-run nothing.
 """
 
 
 def page(defaults: dict[str, Any]) -> str:
-    """The reference as Markdown: a table a section, a row a key."""
+    """The reference as Markdown: one table per section, one row per key."""
     top = {name: info for name, info in Config.model_fields.items() if not _section(info)}
     parts = [HEADER, _table(top, "", defaults)]
     for name, info in Config.model_fields.items():
@@ -87,7 +87,6 @@ def _accepted(shape: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write both files."""
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(read_defaults()), encoding="utf-8")
     SCHEMA.write_text(schema(), encoding="utf-8")

@@ -1,7 +1,6 @@
-"""Downloading from Wikimedia: politely, resumably, verified.
+"""Download dumps from Wikimedia or a mirror: polite, resumable, verified.
 
-languages.py says which wiki, resolver.py which run of its dumps and which files, resolved.py remembers that;
-client.py makes single requests, through one of the slots of slots.py; transfer.py brings one file home over any
-number of breaks, with partial.py, the file on its way; fetch.py is the stage, plan.py the command `wikixlm dumps`,
-xnli.py the stage for the archives of XNLI.
+layouts.py lists a wiki's runs and their files, pinned.py records the run that a language uses, client.py makes single
+requests through connection_slots.py, transfer.py downloads one file into partial.py's part file. command.py is the
+stage, list_dumps.py the command `wikixlm dumps`, xnli.py the stage for XNLI's archives.
 """

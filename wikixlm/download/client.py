@@ -1,6 +1,7 @@
-"""One request at a time to a dump server: who we are, how long we wait, what an answer means.
+"""HTTP requests to a dump server: User-Agent, retry policy, and what each status means.
 
-Wikimedia refuses clients that do not say who they are, see https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy
+Wikimedia refuses clients that do not identify themselves:
+https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy
 """
 
 import contextlib
@@ -20,41 +21,41 @@ from wikixlm import __version__
 from wikixlm.download.connection_slots import slot
 from wikixlm.errors import UserError
 
-REDIRECTS = 5
-DOCUMENT_BYTES = 64 << 20  # no status file or listing comes near this
-ASKED_TO_WAIT_TOO_LONG = 3600  # s
+MAX_REDIRECTS = 5
+MAX_DOCUMENT_BYTES = 64 << 20  # far above any status file or listing
+MAX_RETRY_AFTER = 3600  # s
 _Parsed = TypeVar("_Parsed")
 
 
-class Break(Exception):
-    """The request failed in a way that another try may mend; `retry_after` is what the server asks for, in seconds."""
+class TransientError(Exception):
+    """A failure that a retry may cure; `retry_after` is the wait in seconds that the server asks for."""
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
 
 
-class Refused(Exception):
-    """The server's answer is no, and will stay no."""
+class PermanentError(Exception):
+    """A failure that a retry can't cure."""
 
 
-class NotThere(Refused):
-    """There is nothing under this address."""
+class NotFoundError(PermanentError):
+    """The server has nothing under this address (404, 410)."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How often and how long to try."""
+class RetryPolicy:
+    """How often to retry, and when a connection counts as stalled."""
 
     retries: int = 8
-    """failures in a row after which a mirror is given up"""
+    """consecutive failures after which a mirror is abandoned"""
     backoff: float = 2.0
     """seconds before the first retry, doubled for each further one, with jitter"""
-    longest: float = 300.0
-    """seconds between two tries at most, unless the server asks for more"""
-    stall: float = 60.0
-    """seconds without a byte, or with too few of them, after which a connection is given up"""
-    slowest: float = 1024.0
+    max_delay: float = 300.0
+    """most seconds between two attempts, unless the server asks for more"""
+    stall_timeout: float = 60.0
+    """seconds without a byte, or at less than `min_rate`, after which a connection is closed"""
+    min_rate: float = 1024.0
     """bytes per second below which a connection counts as stalled"""
 
 
@@ -67,7 +68,7 @@ def user_agent(contact: str) -> str:
     if not contact.strip():
         raise UserError(
             "dumps.contact is empty: give your e-mail address or a URL, it goes into the User-Agent;"
-            " Wikimedia refuses clients that do not say who they are"
+            " Wikimedia refuses clients that do not identify themselves"
         )
     if not (contact.isascii() and contact.isprintable() and ("@" in contact or "://" in contact)):
         raise UserError(f"dumps.contact is {contact!r}: accepted is an e-mail address or a URL, in plain ASCII")
@@ -75,18 +76,19 @@ def user_agent(contact: str) -> str:
 
 
 class Client:
-    """Requests with our User-Agent, each on a connection of its own that holds one of the machine's slots."""
+    """Requests with our User-Agent; each opens its own connection, in one of the machine's connection slots."""
 
-    def __init__(self, contact: str, patience: Patience | None = None) -> None:
-        self.patience = patience or Patience()
+    def __init__(self, contact: str, retry_policy: RetryPolicy | None = None) -> None:
+        self.retry_policy = retry_policy or RetryPolicy()
         # Dumps are compressed files: an encoding on top would change the bytes that ranges and hashes count.
+        stall = self.retry_policy.stall_timeout
         headers = {"User-Agent": user_agent(contact), "Accept-Encoding": "identity"}
         self._http = httpx.Client(
             headers=headers,
-            timeout=httpx.Timeout(self.patience.stall, connect=min(30.0, self.patience.stall)),
+            timeout=httpx.Timeout(stall, connect=min(30.0, stall)),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
         )
-        # A line per request, unformatted, is httpx's own; ours name the file and what became of it.
+        # httpx logs a line per request; ours name the file and the outcome.
         logging.getLogger("httpx").setLevel(logging.WARNING)
 
     def __enter__(self) -> "Client":
@@ -99,32 +101,32 @@ class Client:
     def stream(
         self, url: str, headers: Mapping[str, str] | None = None, method: str = "GET"
     ) -> Iterator[httpx.Response]:
-        """Send one request, follow its redirects, and give the answer (200, 206 or 416), its body still to be read.
+        """Send one request and follow its redirects; yields the response (200, 206 or 416) with its body unread.
 
         Raises:
-            Break, Refused: also for what goes wrong while the body is read inside the `with` block.
+            TransientError, PermanentError: the request failed, or reading the body in the `with` block did.
         """
         try:
             request = self._http.build_request(method, url, headers=dict(headers or {}))
-            for _ in range(REDIRECTS + 1):
+            for _ in range(MAX_REDIRECTS + 1):
                 with slot(_host(request.url)), contextlib.closing(self._http.send(request, stream=True)) as response:
                     if response.next_request is None:
-                        self._judge(response)
+                        self._check_status(response)
                         yield response
                         return
                     logging.info("%s is redirected to %s", request.url, response.next_request.url)
                     request = response.next_request
-            raise Refused(f"{url} is redirected more than {REDIRECTS} times")
+            raise PermanentError(f"{url} is redirected more than {MAX_REDIRECTS} times")
         except httpx.HTTPError as failure:
-            raise _meaning(failure, url) from failure
+            raise _classify(failure, url) from failure
         except httpx.InvalidURL as failure:
-            raise Refused(f"{url} is no address: {failure}") from failure
+            raise PermanentError(f"{url} is not a valid address: {failure}") from failure
 
     def document(self, url: str, parse: Callable[[bytes], _Parsed]) -> _Parsed:
-        """A small document, fetched with retries and parsed; a ValueError of `parse` counts as a bad answer.
+        """Fetch and parse a small document, with retries; a ValueError from `parse` counts as a transient failure.
 
         Raises:
-            Refused: it can't be had.
+            PermanentError: the server refuses it, or all retries failed.
         """
 
         def attempt() -> _Parsed:
@@ -132,12 +134,12 @@ class Client:
                 body = b""
                 for piece in response.iter_raw():
                     body += piece
-                    if len(body) > DOCUMENT_BYTES:
-                        raise Refused(f"{url} is larger than {DOCUMENT_BYTES >> 20} MB")
+                    if len(body) > MAX_DOCUMENT_BYTES:
+                        raise PermanentError(f"{url} is larger than {MAX_DOCUMENT_BYTES >> 20} MB")
             try:
                 return parse(body)
             except ValueError as failure:
-                raise Break(f"{url} answers something else than expected: {failure}") from failure
+                raise TransientError(f"{url} has unexpected content: {failure}") from failure
 
         return self.retry(attempt)
 
@@ -145,77 +147,77 @@ class Client:
         """The size of a file in bytes, as the server declares it.
 
         Raises:
-            Refused: it can't be had.
+            PermanentError: the server refuses the request or declares no size, or all retries failed.
         """
 
         def attempt() -> int:
             with self.stream(url, method="HEAD") as response:
                 declared = response.headers.get("Content-Length", "")
                 if not declared.isdigit():
-                    raise Refused(f"{url}: the server does not say its size")
+                    raise PermanentError(f"{url}: the server declares no size")
                 return int(declared)
 
         return self.retry(attempt)
 
     def retry(self, attempt: Callable[[], _Parsed]) -> _Parsed:
-        """Call `attempt` until it does not break.
+        """Call `attempt` again after each TransientError.
 
         Raises:
-            Refused: it was refused, or broke too many times.
+            PermanentError: raised by `attempt`, or all retries failed.
         """
-        for failures in range(self.patience.retries + 1):
+        for failures in range(self.retry_policy.retries + 1):
             try:
                 return attempt()
-            except Break as failure:
-                if failures == self.patience.retries:
-                    raise Refused(f"{failure} ({failures + 1} attempts)") from failure
+            except TransientError as failure:
+                if failures == self.retry_policy.retries:
+                    raise PermanentError(f"{failure} ({failures + 1} attempts)") from failure
                 self.pause(failures + 1, failure)
         raise AssertionError("unreachable")
 
-    def pause(self, failures: int, failure: Break) -> None:
-        """Wait before the next attempt: longer with every failure in a row, and as long as the server asks.
+    def pause(self, failures: int, failure: TransientError) -> None:
+        """Wait before the next attempt: exponential backoff, and at least as long as the server asks.
 
         Raises:
-            Refused: the server asks for more than an hour.
+            PermanentError: the server asks for more than an hour.
         """
-        if failure.retry_after > ASKED_TO_WAIT_TOO_LONG:
-            raise Refused(f"{failure}; the server asks to come back in {failure.retry_after / 3600:.1f} hours")
-        doubled = self.patience.backoff * 2 ** min(max(failures - 1, 0), 30)
-        seconds = max(min(doubled, self.patience.longest) * random.uniform(0.5, 1.0), failure.retry_after)
+        if failure.retry_after > MAX_RETRY_AFTER:
+            raise PermanentError(f"{failure}; the server asks to come back in {failure.retry_after / 3600:.1f} hours")
+        doubled = self.retry_policy.backoff * 2 ** min(max(failures - 1, 0), 30)
+        seconds = max(min(doubled, self.retry_policy.max_delay) * random.uniform(0.5, 1.0), failure.retry_after)
         logging.info("%s; next attempt in %.1f s", failure, seconds)
         time.sleep(seconds)
 
-    def _judge(self, response: httpx.Response) -> None:
-        """Raise what a status other than 200, 206 and 416 means."""
+    def _check_status(self, response: httpx.Response) -> None:
+        """Raise TransientError or PermanentError for a status other than 200, 206 and 416."""
         status, url = response.status_code, response.url
         if status in (200, 206, 416):
             return
         said = f"{url} answers {status} {response.reason_phrase}".strip()
         if status in (408, 425, 429, 500, 502, 503, 504):
-            raise Break(said, _retry_after(response.headers.get("Retry-After", "")))
+            raise TransientError(said, _retry_after(response.headers.get("Retry-After", "")))
         if status in (404, 410):
-            raise NotThere(said)
+            raise NotFoundError(said)
         if status == 403:
             agent = self._http.headers["User-Agent"]
-            raise Refused(f"{said}: the server refuses this client; it was told {agent!r}, see dumps.contact")
-        raise Refused(said)
+            raise PermanentError(f"{said}: the server refuses this client ({agent!r}); see dumps.contact")
+        raise PermanentError(said)
 
 
 def _host(url: httpx.URL) -> str:
     return url.host if url.port is None else f"{url.host}:{url.port}"
 
 
-def _meaning(failure: httpx.HTTPError, url: str) -> Break | Refused:
+def _classify(failure: httpx.HTTPError, url: str) -> TransientError | PermanentError:
     cause: BaseException | None = failure
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Refused(f"{url}: the server's certificate is not trusted ({cause.verify_message})")
+            return PermanentError(f"{url}: the server's certificate is not trusted ({cause.verify_message})")
         cause = cause.__cause__ or cause.__context__
     if isinstance(failure, httpx.UnsupportedProtocol):
-        return Refused(f"{url} is no address: it must begin with https:// or http://")
+        return PermanentError(f"{url} is not a valid address: it must begin with https:// or http://")
     if isinstance(failure, httpx.TimeoutException):
-        return Break(f"{url}: no byte for too long ({type(failure).__name__})")
-    return Break(f"{url}: {failure or type(failure).__name__}")
+        return TransientError(f"{url}: no data in time ({type(failure).__name__})")
+    return TransientError(f"{url}: {failure or type(failure).__name__}")
 
 
 def _retry_after(value: str) -> float:

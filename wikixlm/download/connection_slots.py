@@ -1,8 +1,8 @@
-"""At most three connections to a host from this machine, over all users, processes and configurations.
+"""Limit this machine to three connections per host, over all users, processes and configurations.
 
-Wikimedia allows three per address. A slot is a lock (flock) on a file in one folder of the machine, so a process that
-dies in any way frees its slot. The folder does not follow TMPDIR: a batch system gives each job its own. Containers
-and machines that share an address can't see each other's slots; there the schedulers' `wikimedia_connections` helps.
+Wikimedia allows three per address. A slot is a lock (flock) on a file in a folder of the machine, so that a process
+frees its slot however it ends. The folder ignores TMPDIR, because a batch system gives each job its own. Containers and
+machines that share an address can't see each other's slots; there the scheduler's `wikimedia_connections` helps.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from wikixlm.errors import UserError
 SLOTS = 3
 
 
-def folder() -> Path:
-    """The machine's folder of slots, made if it is missing; every user may use it.
+def slots_folder() -> Path:
+    """The machine's folder of slots, created if missing and writable for every user.
 
     Raises:
-        UserError: it can't be made.
+        UserError: it can't be created.
     """
     temporary = Path("/tmp")
     path = (temporary if temporary.is_dir() else Path(tempfile.gettempdir())) / "wikixlm-slots"
@@ -40,28 +40,28 @@ def folder() -> Path:
 
 @contextlib.contextmanager
 def slot(host: str) -> Iterator[None]:
-    """Hold one of the host's slots, waiting until one is free. `host` is a name, with `:port` if that is unusual."""
-    handle = _take(host)
+    """Hold one of the host's slots, once one is free. `host` is a name, with `:port` if that is unusual."""
+    handle = _acquire(host)
     if handle is None:
-        logging.info("waiting: %d connections of this machine to %s are open, no more are allowed", SLOTS, host)
+        logging.info("waiting: this machine has %d open connections to %s, the most allowed", SLOTS, host)
     while handle is None:
         time.sleep(random.uniform(0.05, 0.5))
-        handle = _take(host)
+        handle = _acquire(host)
     try:
         yield
     finally:
         os.close(handle)
 
 
-def _take(host: str) -> int | None:
+def _acquire(host: str) -> int | None:
     """A locked file descriptor, or None while all slots are taken."""
     name = re.sub(r"[^a-z0-9.-]", "_", host.lower())
     for number in range(SLOTS):
-        path = folder() / f"{name}.{number}"
+        path = slots_folder() / f"{name}.{number}"
         handle = _open(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Someone may tidy the folder: a lock on a file that is no longer there protects nothing.
+            # Someone may have deleted the file: a lock on a deleted file protects nothing.
             if os.path.samestat(os.fstat(handle), path.stat()):
                 return handle
         except (BlockingIOError, FileNotFoundError):
@@ -74,7 +74,7 @@ def _take(host: str) -> int | None:
 
 
 def _open(path: Path) -> int:
-    """Open a slot for locking, which needs no right to write: Linux forbids O_CREAT on other users' files there."""
+    """Open a slot read-only, which is enough for a lock: Linux forbids O_CREAT on other users' files there."""
     while True:
         try:
             return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

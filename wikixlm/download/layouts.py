@@ -1,8 +1,8 @@
-"""Which run of a wiki's dumps to take, and which files it has: two layouts of Wikimedia's server, one interface.
+"""Find a run of a wiki's dumps and its files: two layouts of Wikimedia's server behind one interface.
 
-`multistream`: the classic dumps, https://dumps.wikimedia.org/dewiki/20261101/. dumpstatus.json says which jobs of a
-run are done and lists their files with size, SHA-1 and MD5. Large wikis are dumped in parts, which a second job
-recombines into one file; the one file is taken if it is done, else the parts.
+`multistream`: the classic dumps, https://dumps.wikimedia.org/dewiki/20261101/. dumpstatus.json has the
+status of each job of a run and lists its files with size, SHA-1 and MD5. Large wikis are dumped in parts, which a
+second job recombines into one file; that file is used if its job is done, else the parts.
 
 `content_current`: the newer exports, https://dumps.wikimedia.org/other/mediawiki_content_current/dewiki/2026-11-01/.
 The parts are listed in SHA256SUMS; a file named _SUCCESS appears when the export is complete.
@@ -15,12 +15,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from wikixlm.download.client import Client, NotThere, Refused
+from wikixlm.download.client import Client, NotFoundError, PermanentError
 from wikixlm.errors import UserError
 
 
-class Incomplete(Exception):
-    """A run that is not there, or not finished; the message says which."""
+class IncompleteRunError(Exception):
+    """A run that does not exist or is not finished."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class DumpFile:
 
 
 @dataclass(frozen=True)
-class Export:
-    """One complete run of a wiki's dumps: what to download."""
+class DumpRun:
+    """One complete run of a wiki's dumps: the files to download."""
 
     wiki: str
     layout: str
@@ -49,15 +49,20 @@ class Export:
 
 
 class Layout(Protocol):
-    """A way in which a server lays out its dumps."""
+    """How a server lays out its dumps."""
 
     name: str
 
-    def dates(self, client: Client, root: str, wiki: str) -> list[str]:
+    def list_dates(self, client: Client, root: str, wiki: str) -> list[str]:
         """The dates (YYYYMMDD) of the wiki's runs, complete or not, newest first; none for an unknown wiki."""
 
-    def export(self, client: Client, root: str, wiki: str, date: str) -> Export:
-        """The run of a date. Raises Incomplete or Refused."""
+    def describe_run(self, client: Client, root: str, wiki: str, date: str) -> DumpRun:
+        """The run of a date.
+
+        Raises:
+            IncompleteRunError: it does not exist or is not finished.
+            PermanentError: the request failed.
+        """
 
 
 class Multistream:
@@ -66,19 +71,19 @@ class Multistream:
     name = "multistream"
     jobs = ("articlesmultistreamdumprecombine", "articlesmultistreamdump")
 
-    def dates(self, client: Client, root: str, wiki: str) -> list[str]:
+    def list_dates(self, client: Client, root: str, wiki: str) -> list[str]:
         return _dates(client, f"{root}/{wiki}/", r"\d{8}")
 
-    def export(self, client: Client, root: str, wiki: str, date: str) -> Export:
+    def describe_run(self, client: Client, root: str, wiki: str, date: str) -> DumpRun:
         url = f"{root}/{wiki}/{date}/dumpstatus.json"
         try:
             jobs = client.document(url, _jobs)
-        except NotThere:
-            raise Incomplete("not there") from None
+        except NotFoundError:
+            raise IncompleteRunError("does not exist") from None
         for job in self.jobs:
             if _status(jobs, job) == "done":
-                return Export(wiki, self.name, date, self._files(jobs[job].get("files"), wiki, date))
-        raise Incomplete(f"its multistream job is not done but {_status(jobs, self.jobs[-1])!r}")
+                return DumpRun(wiki, self.name, date, self._files(jobs[job].get("files"), wiki, date))
+        raise IncompleteRunError(f"the status of its multistream job is {_status(jobs, self.jobs[-1])!r}")
 
     def _files(self, listed: Any, wiki: str, date: str) -> tuple[DumpFile, ...]:
         pattern = re.compile(rf"{wiki}-{date}-pages-articles-multistream(\d*)\.xml(?:-p(\d+)p\d+)?\.bz2")
@@ -88,19 +93,19 @@ class Multistream:
                 part, first_page = (int(number or 0) for number in match.groups())
                 found.append(((first_page, part), self._file(name, about, f"{wiki}/{date}/{name}")))
         if not found:
-            raise Incomplete("its multistream job lists no dump")
+            raise IncompleteRunError("its multistream job lists no dump")
         parts = {part for (_, part), _ in found}
         if 0 in parts:  # the whole dump in one file
             found = [entry for entry in found if entry[0][1] == 0]
         elif parts != set(range(1, len(parts) + 1)):
-            raise Incomplete(f"its multistream job lists parts {sorted(parts)} only")
+            raise IncompleteRunError(f"its multistream job lists parts {sorted(parts)} only")
         return tuple(file for _, file in sorted(found, key=lambda entry: entry[0]))
 
     @staticmethod
     def _file(name: str, about: Any, path: str) -> DumpFile:
         hashes = {kind: str(about[kind]).lower() for kind in ("sha1", "md5") if about.get(kind)}
         if not hashes or not isinstance(about.get("size"), int):
-            raise Incomplete(f"size or hashes of {name} are not published yet")
+            raise IncompleteRunError(f"size or hashes of {name} are not published yet")
         return DumpFile(name, path, about["size"], hashes)
 
 
@@ -109,17 +114,17 @@ class ContentCurrent:
 
     name = "content_current"
 
-    def dates(self, client: Client, root: str, wiki: str) -> list[str]:
+    def list_dates(self, client: Client, root: str, wiki: str) -> list[str]:
         url = f"{root}/other/mediawiki_content_current/{wiki}/"
         return [date.replace("-", "") for date in _dates(client, url, r"\d{4}-\d\d-\d\d")]
 
-    def export(self, client: Client, root: str, wiki: str, date: str) -> Export:
+    def describe_run(self, client: Client, root: str, wiki: str, date: str) -> DumpRun:
         day = f"{date[:4]}-{date[4:6]}-{date[6:]}"
         path = f"other/mediawiki_content_current/{wiki}/{day}/xml/bzip2"
         try:
             client.document(f"{root}/{path}/_SUCCESS", _no_web_page)
-        except NotThere:
-            raise Incomplete("it has no _SUCCESS: not there, or not finished") from None
+        except NotFoundError:
+            raise IncompleteRunError("it has no _SUCCESS: it does not exist, or is not finished") from None
         sums = client.document(f"{root}/{path}/SHA256SUMS", _checksums)
         files = []
         for name in sorted(sums, key=_first_page):
@@ -127,25 +132,28 @@ class ContentCurrent:
                 size = client.size(f"{root}/{path}/{name}")
                 files.append(DumpFile(name, f"{path}/{name}", size, {"sha256": sums[name]}))
             elif name.endswith(".bz2"):
-                raise Refused(f"{root}/{path}/SHA256SUMS lists {name!r}, which is no name of a dump of {wiki}")
+                raise PermanentError(
+                    f"{root}/{path}/SHA256SUMS lists {name!r}, which is not the name of a dump of {wiki}"
+                )
         if not files:
-            raise Incomplete("its SHA256SUMS lists no dump")
-        return Export(wiki, self.name, date, tuple(files))
+            raise IncompleteRunError("its SHA256SUMS lists no dump")
+        return DumpRun(wiki, self.name, date, tuple(files))
 
 
 LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (Multistream(), ContentCurrent())}
 LAYOUT_CHOICES = ["auto", *LAYOUTS]
 
 
-def resolve(client: Client, root: str, wiki: str, date: str, layout: str) -> Export:
-    """The run to download from the server `root` (the primary mirror).
+def find_run(client: Client, root: str, wiki: str, date: str, layout: str) -> DumpRun:
+    """The run to download, according to the primary mirror `root`.
 
     Args:
         date: YYYYMMDD, or `latest`: the newest complete run.
-        layout: `multistream`, `content_current`, or `auto`: multistream if it has such a run, else content_current.
+        layout: `multistream`, `content_current`, or `auto`: multistream if it has such a run, else
+            content_current.
 
     Raises:
-        UserError: no layout has a complete run of that date (the dates that are there are listed), or no answer.
+        UserError: no layout has a complete run of that date (the message lists the available ones), or requests failed.
     """
     reasons = []
     for candidate in LAYOUTS.values() if layout == "auto" else [LAYOUTS[layout]]:
@@ -153,38 +161,38 @@ def resolve(client: Client, root: str, wiki: str, date: str, layout: str) -> Exp
             try:
                 if date == "latest":
                     return _newest(client, root, wiki, candidate)
-                return candidate.export(client, root, wiki, date)
-            except Incomplete as reason:
-                dates = ", ".join(candidate.dates(client, root, wiki)) or "none"
-                reasons.append(f"{candidate.name}: {reason}; runs that are there: {dates}")
-        except Refused as failure:
-            raise UserError(f"cannot find out what dumps of {wiki} there are: {failure}") from failure
+                return candidate.describe_run(client, root, wiki, date)
+            except IncompleteRunError as reason:
+                dates = ", ".join(candidate.list_dates(client, root, wiki)) or "none"
+                reasons.append(f"{candidate.name}: {reason}; available dates: {dates}")
+        except PermanentError as failure:
+            raise UserError(f"cannot list the dumps of {wiki}: {failure}") from failure
     wanted = "no complete dump" if date == "latest" else f"no complete dump of {date}"
     raise UserError(f"{root} has {wanted} for {wiki}: {'. '.join(reasons)}")
 
 
-def runs(client: Client, root: str, export: Export) -> str:
-    """The dates that the layout of `export` has now, for a message."""
+def available_dates(client: Client, root: str, run: DumpRun) -> str:
+    """The dates that the layout of `run` has now, for a message."""
     try:
-        return ", ".join(LAYOUTS[export.layout].dates(client, root, export.wiki)) or "none"
-    except Refused as failure:
+        return ", ".join(LAYOUTS[run.layout].list_dates(client, root, run.wiki)) or "none"
+    except PermanentError as failure:
         return f"unknown ({failure})"
 
 
-def _newest(client: Client, root: str, wiki: str, layout: Layout) -> Export:
-    for date in layout.dates(client, root, wiki):
+def _newest(client: Client, root: str, wiki: str, layout: Layout) -> DumpRun:
+    for date in layout.list_dates(client, root, wiki):
         try:
-            return layout.export(client, root, wiki, date)
-        except Incomplete as reason:
-            logging.info("%s, %s of %s: %s; going back to the run before", wiki, layout.name, date, reason)
-    raise Incomplete("no complete run")
+            return layout.describe_run(client, root, wiki, date)
+        except IncompleteRunError as reason:
+            logging.info("%s, %s of %s: %s; trying the run before", wiki, layout.name, date, reason)
+    raise IncompleteRunError("no run is complete")
 
 
 def _dates(client: Client, url: str, pattern: str) -> list[str]:
     """The dates in a listing of folders, newest first."""
     try:
         page = client.document(url, lambda body: body.decode("utf-8", errors="replace"))
-    except NotThere:
+    except NotFoundError:
         return []
     found = set(re.findall(rf'href="(?:[^"]*/)?({pattern})/?"', page))
     return sorted(filter(_is_date, found), reverse=True)

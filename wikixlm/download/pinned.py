@@ -1,8 +1,8 @@
-"""`dumps/{lang}/resolved.yaml`: which dump a language uses, kept until the file is deleted.
+"""`dumps/{lang}/resolved.yaml`: the dump that a language uses, kept until the file is deleted.
 
-With `latest` the newest complete dump is taken once and recorded; later runs keep it, so that a rerun never silently
-changes its data. A fixed date or layout that differs from the record is the user's explicit wish: it is followed, and
-said. Each language has a file of its own, so that a new language never moves the others.
+With `latest` the newest complete dump is chosen once and recorded; later runs keep it, so that a rerun never silently
+changes its data. A fixed date or layout that differs from the record is an explicit wish: it is followed, with a
+warning. Each language has its own file, so that a new language never changes the others' dumps.
 """
 
 import dataclasses
@@ -14,30 +14,30 @@ from typing import Any
 import yaml
 
 from wikixlm import console
-from wikixlm.download.client import Client, Refused
-from wikixlm.download.layouts import LAYOUTS, DumpFile, Export, Incomplete, resolve
-from wikixlm.download.partial import now
+from wikixlm.download.client import Client, PermanentError
+from wikixlm.download.layouts import LAYOUTS, DumpFile, DumpRun, IncompleteRunError, find_run
+from wikixlm.download.partial import utc_now
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
 from wikixlm.languages import Wiki
 
-STALE = 60  # days after which the newest dump of a layout looks abandoned
-HEADER = "# The dump that this language uses. Delete this file to take the newest one on the next run.\n"
+STALE_DAYS = 60  # after which a layout's newest dump looks abandoned
+HEADER = "# The dump that this language uses. Delete this file to use the newest one in the next run.\n"
 
 
-def settle(client: Client, root: str, wiki: Wiki, date: str | None, layout: str, path: Path) -> Export:
-    """The dump to use: the recorded one, without asking the server, unless there is none or another one is asked for.
+def pin_dump(client: Client, root: str, wiki: Wiki, date: str | None, layout: str, path: Path) -> DumpRun:
+    """The recorded dump, without a request; where there is no record, or another dump is asked for, the server's.
 
     Args:
         root: URL of the primary mirror.
-        date: YYYYMMDD, `latest`, or None: whatever is recorded, else the latest.
-        layout: a layout's name, or `auto`: whatever is recorded, else as `resolve` chooses.
-        path: the record; nothing is written, see `write`.
+        date: YYYYMMDD, `latest`, or None: the recorded one, else the latest.
+        layout: a layout's name, or `auto`: the recorded one, else as `find_run` chooses.
+        path: the record; only read here, see `write_pinned`.
 
     Raises:
-        UserError: there is no such dump, no answer, or the record is damaged.
+        UserError: there is no such dump, the server failed, or the record is damaged.
     """
-    recorded = read(path, wiki)
+    recorded = read_pinned(path, wiki)
     if recorded is not None:
         changes = []
         if date not in (None, "latest", recorded.date):
@@ -46,33 +46,33 @@ def settle(client: Client, root: str, wiki: Wiki, date: str | None, layout: str,
             changes.append(f"dumps.layout is {layout}, it was {recorded.layout}")
         if not changes:
             return recorded
-        console.warn(f"{wiki.code}: {' and '.join(changes)} in {path}: taking the dump that is asked for now")
+        console.warn(f"{wiki.code}: {' and '.join(changes)} in {path}: using the configured dump from now on")
     if wiki.closed:
         logging.warning("%s is closed: nobody has edited it since", wiki.host)
-    export = resolve(client, root, wiki.dbname, date or "latest", layout)
-    age = (datetime.datetime.now(datetime.UTC).date() - datetime.date.fromisoformat(export.date)).days
-    if date in (None, "latest") and age > STALE:
+    run = find_run(client, root, wiki.dbname, date or "latest", layout)
+    age = (datetime.datetime.now(datetime.UTC).date() - datetime.date.fromisoformat(run.date)).days
+    if date in (None, "latest") and age > STALE_DAYS:
         console.warn(
-            f"{wiki.code}: the newest complete {export.layout} dump is {age} days old ({export.date});"
+            f"{wiki.code}: the newest complete {run.layout} dump is {age} days old ({run.date});"
             " another dumps.layout may have a newer one, see wikixlm dumps list"
         )
-    return export
+    return run
 
 
-def refresh(client: Client, root: str, export: Export) -> Export:
-    """The same run as the server describes it now.
+def refresh_pinned(client: Client, root: str, run: DumpRun) -> DumpRun:
+    """The same run with the sizes and hashes that the server publishes now.
 
     Raises:
-        UserError: it is gone.
+        UserError: the server no longer has it.
     """
     try:
-        return LAYOUTS[export.layout].export(client, root, export.wiki, export.date)
-    except (Incomplete, Refused) as failure:
-        raise UserError(f"the dump of {export.wiki} of {export.date} can't be had any more: {failure}") from failure
+        return LAYOUTS[run.layout].describe_run(client, root, run.wiki, run.date)
+    except (IncompleteRunError, PermanentError) as failure:
+        raise UserError(f"the dump of {run.wiki} of {run.date} is no longer available: {failure}") from failure
 
 
-def read(path: Path, wiki: Wiki) -> Export | None:
-    """The recorded dump, None if there is no record.
+def read_pinned(path: Path, wiki: Wiki) -> DumpRun | None:
+    """The recorded dump, None where there is no record.
 
     Raises:
         UserError: the record is damaged, or of another wiki.
@@ -86,30 +86,30 @@ def read(path: Path, wiki: Wiki) -> Export | None:
     try:
         record: dict[str, Any] = yaml.safe_load(text)
         files = tuple(DumpFile(**entry) for entry in record["files"])
-        export = Export(record["wiki"], record["layout"], str(record["date"]), files)
-        datetime.date.fromisoformat(export.date)
-        if export.layout not in LAYOUTS or not files:
-            raise ValueError("no such layout, or no files")
-        if not all(export.date in file.path.replace("-", "") for file in files):
-            raise ValueError(f"its files are not of {export.date}")
+        run = DumpRun(record["wiki"], record["layout"], str(record["date"]), files)
+        datetime.date.fromisoformat(run.date)
+        if run.layout not in LAYOUTS or not files:
+            raise ValueError("unknown layout, or an empty list of files")
+        if not all(run.date in file.path.replace("-", "") for file in files):
+            raise ValueError(f"its files are not of {run.date}")
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as failure:
-        raise UserError(f"{path} is damaged ({failure}); delete it to take the newest dump") from failure
-    if export.wiki != wiki.dbname:
-        raise UserError(f"{path} is about {export.wiki}, expected {wiki.dbname}; delete it")
-    return export
+        raise UserError(f"{path} is damaged ({failure}); delete it to use the newest dump") from failure
+    if run.wiki != wiki.dbname:
+        raise UserError(f"{path} is about {run.wiki}, expected {wiki.dbname}; delete it")
+    return run
 
 
-def write(path: Path, wiki: Wiki, export: Export) -> None:
+def write_pinned(path: Path, wiki: Wiki, run: DumpRun) -> None:
     """Record the dump, unless it is recorded already."""
-    if path.exists() and read(path, wiki) == export:
+    if path.exists() and read_pinned(path, wiki) == run:
         return
     record = {
         "language": wiki.code,
-        "wiki": export.wiki,
-        "layout": export.layout,
-        "date": export.date,
-        "resolved": now(),
-        "files": [dataclasses.asdict(file) for file in export.files],
+        "wiki": run.wiki,
+        "layout": run.layout,
+        "date": run.date,
+        "resolved": utc_now(),
+        "files": [dataclasses.asdict(file) for file in run.files],
     }
     with atomic_text(path) as stream:
         stream.write(HEADER)

@@ -1,7 +1,7 @@
 """Download XNLI and the English MultiNLI that goes with it: XNLI-1.0.zip and XNLI-MT-1.0.zip.
 
-Resumable and polite as the dumps' download. No hashes are published for them: SHA256SUMS beside the manifest records
-those of the first download, in sha256sum's format, and every later download must have them.
+Resumable and polite like the dumps' download. No hashes are published for the archives: SHA256SUMS next to the
+manifest records those of the first download, in sha256sum's format, and every later download must match them.
 
     wikixlm download-xnli --contact me@example.org --output xnli/manifest.json
 """
@@ -10,14 +10,15 @@ import argparse
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
-from wikixlm.download import manifest, transfer
-from wikixlm.download.client import Client, Refused
-from wikixlm.download.command import add_patience_arguments, client_of
+from wikixlm.download import transfer
+from wikixlm.download.client import Client, PermanentError
+from wikixlm.download.command import add_server_arguments, retry_policy
 from wikixlm.download.layouts import DumpFile
-from wikixlm.download.partial import Record
+from wikixlm.download.manifest import file_entry
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_text, open_text
+from wikixlm.files import atomic_text, open_text, write_json
 
 PUBLISHER = "https://dl.fbaipublicfiles.com/XNLI"
 ARCHIVES = ("XNLI-1.0.zip", "XNLI-MT-1.0.zip")
@@ -25,10 +26,10 @@ SUMS = "SHA256SUMS"
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """File name to SHA-256; empty where there is no such file yet.
+    """File name to SHA-256, from a file in sha256sum's format; empty where there is no such file yet.
 
     Raises:
-        UserError: a line that sha256sum would not write.
+        UserError: a line in another format.
     """
     if not path.exists():
         return {}
@@ -43,57 +44,58 @@ def read_sums(path: Path) -> dict[str, str]:
 
 
 def write_sums(path: Path, sums: dict[str, str]) -> None:
-    """Write the file that `read_sums` reads."""
+    """Write file name to SHA-256 in sha256sum's format."""
     with atomic_text(path) as stream:
         stream.writelines(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
 
 
-def fetch(client: Client, name: str, mirrors: list[str], folder: Path) -> tuple[DumpFile, Record]:
-    """Bring one archive home, with the hash of its first download if there was one.
+def download_archives(client: Client, mirrors: list[str], folder: Path) -> dict[str, Any]:
+    """Download both archives into `folder` and return their manifest.
 
     Raises:
-        UserError: no mirror has it, or its content is another one than at first.
+        UserError: no mirror has an archive, or its content differs from the first download's.
     """
+    mirrors = [mirror.rstrip("/") for mirror in mirrors]
+    try:
+        files = [_download_archive(client, name, mirrors, folder) for name in ARCHIVES]
+    except KeyboardInterrupt:
+        raise UserError("XNLI: interrupted; what has arrived is kept, run again to resume") from None
+    return {"size": sum(file["size"] for file in files), "files": files}
+
+
+def _download_archive(client: Client, name: str, mirrors: list[str], folder: Path) -> dict[str, Any]:
+    """Download one archive, verify it against the hash of its first download, and return its manifest entry."""
     sums = read_sums(folder / SUMS)
     known = {"sha256": sums[name]} if name in sums else {}
     file = DumpFile(name, name, _size(client, name, mirrors), known)
     try:
-        record = transfer.fetch(client, file, mirrors, folder)
-    except transfer.OtherContent as failure:
+        record = transfer.download_file(client, file, mirrors, folder)
+    except transfer.ContentMismatchError as failure:
         raise UserError(
             f"{failure}. {folder / SUMS} has the hash of the first download; to accept other content, delete its line"
         ) from failure
     if not known:
         logging.info("%s: SHA-256 %s, recorded in %s", name, record.hashes["sha256"], folder / SUMS)
         write_sums(folder / SUMS, {**sums, name: record.hashes["sha256"]})
-    return file, record
+    return file_entry(file, record)
 
 
 def _size(client: Client, name: str, mirrors: list[str]) -> int:
-    refusals = []
+    failures = []
     for mirror in mirrors:
         try:
             return client.size(f"{mirror}/{name}")
-        except Refused as failure:
-            refusals.append(str(failure))
-    raise UserError(f"cannot download {name}: {'. '.join(refusals)}; if you have a copy, name its folder in xnli.local")
+        except PermanentError as failure:
+            failures.append(str(failure))
+    raise UserError(f"cannot download {name}: {'. '.join(failures)}; if you have a copy, name its folder in xnli.local")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `wikixlm download-xnli`."""
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="manifest to write, last of all")
-    parser.add_argument("--mirrors", nargs="+", metavar="URL", default=[PUBLISHER], help="addresses, tried in order")
-    parser.add_argument("--contact", required=True, help="your e-mail address or URL, for the User-Agent")
-    add_patience_arguments(parser)
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="manifest, written last")
+    add_server_arguments(parser, PUBLISHER)
 
 
 def main(args: argparse.Namespace) -> None:
-    """Download both archives and write the manifest."""
-    mirrors = [mirror.rstrip("/") for mirror in args.mirrors]
-    try:
-        with client_of(args.contact, args) as client:
-            pairs = [fetch(client, name, mirrors, args.output.parent) for name in ARCHIVES]
-    except KeyboardInterrupt:
-        raise UserError("XNLI: interrupted; what has arrived is kept, run again to go on") from None
-    files = [manifest.entry(file, record) for file, record in pairs]
-    manifest.write(args.output, {"size": sum(file.size for file, _ in pairs), "files": files})
+    with Client(args.contact, retry_policy(args)) as client:
+        manifest = download_archives(client, args.mirrors, args.output.parent)
+    write_json(args.output, manifest)

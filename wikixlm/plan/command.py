@@ -12,15 +12,13 @@ import argparse
 import os
 import shutil
 from collections.abc import Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from wikixlm import console, formatting
-from wikixlm.config import Config, load, merge
-from wikixlm.download.list_dumps import BASE, read_overlay
+from wikixlm.config import Config, load_overlays, merge
 from wikixlm.errors import UserError
 from wikixlm.plan import estimate, training
 from wikixlm.plan.estimate import Disk, StageEstimate, TextEstimate
@@ -63,7 +61,7 @@ def configuration(overlays: list[Path], keys: list[str]) -> Config:
     Raises:
         UserError: a file or key is wrong.
     """
-    overlay: dict[str, Any] = reduce(merge, map(read_overlay, overlays), {})
+    overlay: dict[str, Any] = {}
     for word in keys:
         key, separator, value = word.partition("=")
         if not separator:
@@ -72,7 +70,7 @@ def configuration(overlays: list[Path], keys: list[str]) -> Config:
             overlay = merge(overlay, {key: yaml.safe_load(value)})
         except yaml.YAMLError as failure:
             raise UserError(f"--config {word}: the value is not YAML: {failure}") from failure
-    return load(BASE, overlay)
+    return load_overlays(overlays, overlay)
 
 
 def given_sizes(words: list[str]) -> dict[str, float]:

@@ -7,13 +7,13 @@ from wikixlm import languages
 from wikixlm.config import Config
 from wikixlm.config.package_paths import locate
 from wikixlm.download import pinned
-from wikixlm.download.client import Client, Patience
-from wikixlm.download.command import bytes_there
+from wikixlm.download.client import Client, RetryPolicy
+from wikixlm.download.partial import bytes_on_disk
 from wikixlm.errors import UserError
 from wikixlm.workflow.run_record import DUMP, TEXT, WIKIMEDIA
 
 # Few retries, as someone waits at a terminal.
-PATIENCE = Patience(retries=2, backoff=1.0)
+RETRY_POLICY = RetryPolicy(retries=2, backoff=1.0)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def find_sources(cfg: Config, directory: Path, given: dict[str, float]) -> list[
     if all(found):
         return [source for source in found if source]
     try:
-        with Client(cfg.dumps.contact, PATIENCE) as client:
+        with Client(cfg.dumps.contact, RETRY_POLICY) as client:
             return [
                 here or _resolved(client, cfg, directory, lang) for lang, here in zip(cfg.languages, found, strict=True)
             ]
@@ -70,7 +70,7 @@ def _resolved(client: Client, cfg: Config, directory: Path, language: str) -> So
     folder = directory / "dumps" / language
     dumps = cfg.dumps
     root = dumps.mirrors[0].rstrip("/")
-    export = pinned.settle(client, root, languages.wiki(language), dumps.date, dumps.layout, folder / "resolved.yaml")
+    export = pinned.pin_dump(client, root, languages.wiki(language), dumps.date, dumps.layout, folder / "resolved.yaml")
     size = sum(file.size for file in export.files)
-    there = sum(min(bytes_there(folder, file.name), file.size) for file in export.files)
+    there = sum(min(bytes_on_disk(folder, file.name), file.size) for file in export.files)
     return Source(language, WIKIMEDIA, size, size - there, f"{export.layout} {export.date}")

@@ -70,7 +70,7 @@ class ByteCounter:
     def add(self, size: int) -> None:
         with self._lock:
             self._bytes += size
-            self._progress.at(self._bytes)
+            self._progress.update(self._bytes)
 
 
 def differences(directory: Path, expected: list[Claim], counter: ByteCounter) -> list[str]:

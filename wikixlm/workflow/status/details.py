@@ -5,31 +5,29 @@ from pathlib import Path
 
 from wikixlm import formatting, languages, run_layout
 from wikixlm.download import pinned
-from wikixlm.download import progress as download_progress
-from wikixlm.download.command import bytes_there
+from wikixlm.download.partial import bytes_on_disk, recorded_rate
+from wikixlm.download.progress import describe_progress
 from wikixlm.errors import UserError
 from wikixlm.train.metrics import METRICS, read_metrics
-from wikixlm.workflow.status.collect import tail
 
 ROWS = 50  # of the training's log, over which its speed is taken
 QUIET_SECONDS = 600  # without a new row that are worth a remark
 
 
 def download(directory: Path, language: str) -> str:
-    """How much of a dump is there, with rate and time left where its log tells; empty if no dump is chosen yet."""
+    """How much of a dump is there, with rate and time left where known; empty before a dump is chosen."""
     folder = directory / run_layout.DUMP_FOLDER.format(lang=language)
     try:
-        export = pinned.read(folder / "resolved.yaml", languages.wiki(language))
+        run = pinned.read_pinned(folder / "resolved.yaml", languages.wiki(language))
     except UserError:
         return ""
-    if export is None:
+    if run is None:
         return ""
-    size = sum(file.size for file in export.files)
-    there = sum(min(bytes_there(folder, file.name), file.size) for file in export.files)
-    rate = 0.0
-    for line in tail(directory / run_layout.DOWNLOAD_LOG.format(lang=language), 5):
-        rate = download_progress.rate_in(line) or rate
-    return download_progress.describe(there, size, rate)
+    size = sum(file.size for file in run.files)
+    there = [min(bytes_on_disk(folder, file.name), file.size) for file in run.files]
+    # Files are downloaded in their order: the last one with any bytes is the current one.
+    rates = [recorded_rate(folder, file.name) for file, size_here in zip(run.files, there, strict=True) if size_here]
+    return describe_progress(sum(there), size, rates[-1] if rates else 0.0)
 
 
 def training(directory: Path, goal: int, running: bool) -> str:
