@@ -23,7 +23,7 @@ class Document(NamedTuple):
 
 @dataclass
 class ShardCounts:
-    """What a shard was made of and what it holds; `characters` and `bytes` (UTF-8) count lines without their ends."""
+    """Sources and content of a shard; `characters` and `bytes` (UTF-8) count lines without their ends."""
 
     language: str
     shard: str

@@ -1,4 +1,4 @@
-"""The one exception that stages raise for what a user can mend."""
+"""The exception that stages raise for what a user can fix."""
 
 
 class UserError(Exception):

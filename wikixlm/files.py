@@ -1,8 +1,8 @@
-"""Reading and writing the pipeline's files: atomically, and compressed where the name says so (`.zst`).
+"""Read and write the pipeline's files: atomically, and compressed if the name ends in `.zst`.
 
-Every output is written beside its final name under a temporary one, flushed to disk and renamed, so that a process
-that dies at any moment leaves no half file under a good name. Text is UTF-8 and lines end in `\\n` alone: other
-characters that Python takes for line ends (U+2028, `\\r`, …) never split a line.
+Every output is written under a temporary name next to its final one, flushed to disk and renamed, so that a process
+that dies at any moment leaves no partial file under the final name. Text is UTF-8 and lines end in `\\n` alone: other
+characters that Python treats as line ends (U+2028, `\\r`, …) never split a line.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ ZSTD_LEVEL = 3
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` when the block ends well, delete it when it does not.
+    """A temporary path next to `path`, renamed to `path` when the block succeeds and deleted when it fails.
 
     Raises:
         UserError: the disk is full, or the folder can't be written.
@@ -54,7 +54,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def _cannot_write(path: Path, failure: OSError) -> UserError:
     full = failure.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "; make room, then give the same command again: it goes on from here" if full else ""
+    hint = "; make room, then run the same command again: it resumes" if full else ""
     return UserError(f"cannot write {path}: {failure.strerror or failure}{hint}")
 
 
@@ -96,9 +96,9 @@ def atomic_text(path: Path) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def work_folder(beside: Path) -> Iterator[Path]:
-    """Give a hidden temporary folder beside `beside`; it is deleted in the end, and what a killed run left of it too.
+    """A hidden temporary folder next to `beside`, deleted afterwards; one that a killed run left is emptied first.
 
-    Only for outputs that one process makes at a time.
+    Only for outputs that one process at a time makes.
     """
     folder = beside.parent / f".{beside.name}.work"
     try:
@@ -114,16 +114,16 @@ def work_folder(beside: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a folder beside `path`; put it in the place of `path` when the block ends well, delete it when it does not.
+    """A folder that replaces `path` when the block succeeds and is deleted when it fails.
 
-    A folder that is there already stays until then. Only for outputs that one process makes at a time.
+    Only for outputs that one process at a time makes.
 
     Raises:
         UserError: the disk is full, or the folder can't be written.
     """
     path = Path(path)
     old = path.parent / f".{path.name}.old"
-    if old.exists() and not path.exists():  # killed between the two renamings below
+    if old.exists() and not path.exists():  # killed between the two renames below
         old.rename(path)
     with work_folder(path) as folder:
         yield folder
@@ -143,11 +143,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 class _CutShortError(Exception):
-    """The last frame of a zstd file has no end."""
+    """The last frame of a zstd file is incomplete."""
 
 
 class _Frames(io.RawIOBase):
-    """The decompressed bytes of a zstd file; unlike zstandard's own reader it takes no cut file for a whole one."""
+    """The decompressed bytes of a zstd file; unlike zstandard's own reader it reports a truncated file."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw
@@ -182,7 +182,7 @@ class _Frames(io.RawIOBase):
 
 @contextlib.contextmanager
 def open_binary(path: Path) -> Iterator[IO[bytes]]:
-    """Open `path` for reading bytes, decompressed for a name that ends in `.zst`.
+    """Open `path` for reading bytes, decompressed if its name ends in `.zst`.
 
     Raises:
         UserError: the file is missing, unreadable, or its compressed data is damaged or cut short.
@@ -219,7 +219,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or damaged one is a UserError."""
+    """Read a JSON file.
+
+    Raises:
+        UserError: it is missing or not JSON.
+    """
     with open_text(path) as stream:
         try:
             return json.load(stream)
@@ -234,7 +238,11 @@ def sha256(path: Path) -> str:
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line of a UTF-8 file, without its line end; a bad byte is a UserError."""
+    """The lines of a UTF-8 file: (number from 1, text without its line end).
+
+    Raises:
+        UserError: the file can't be read, or a byte is not UTF-8.
+    """
     with open_binary(path) as stream:
         for number, line in enumerate(stream, start=1):
             try:

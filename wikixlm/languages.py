@@ -1,9 +1,8 @@
-"""Language codes and the Wikipedias they stand for.
+"""Language codes of the Wikipedias.
 
-The table wikixlm/data/wikis.tsv is made by tools/wikis.py from pywikibot's list. A code is accepted as Wikimedia
-writes it, in the address of the wiki (`zh-yue`, `nds-nl`, `be-tarask`) or in the name of its database (`zh_yue`),
-or as an alias of it (`yue`, `be-x-old`, `nb` for `no`). Mind that these are Wikimedia's codes: `als` is Alemannic
-and `simple` is English in simple words.
+tools/wikis.py makes the table wikixlm/data/wikis.tsv from pywikibot's list. A code is accepted as Wikimedia writes it,
+in the address of the wiki (`zh-yue`, `nds-nl`, `be-tarask`) or in the name of its database (`zh_yue`), or as an alias
+(`yue`, `be-x-old`, `nb` for `no`). These are Wikimedia's codes: `als` is Alemannic, `simple` is Simple English.
 """
 
 import difflib
@@ -20,7 +19,7 @@ class Wiki(NamedTuple):
     code: str
     """Wikimedia's code, the first part of the host's name"""
     dbname: str
-    """name of the database, with which the names of its dumps begin: `dewiki`, `zh_yuewiki`, `be_x_oldwiki`"""
+    """name of the database, the prefix of its dumps' names: `dewiki`, `zh_yuewiki`, `be_x_oldwiki`"""
     host: str
     """`de.wikipedia.org`"""
     closed: bool
@@ -31,7 +30,7 @@ class _Table(NamedTuple):
     wikis: dict[str, Wiki]
     """by code, database name without `wiki`, and alias"""
     hints: dict[str, str]
-    """code that is often meant by one which is not accepted"""
+    """accepted code by a code that is often used for it"""
 
 
 def wiki(code: str) -> Wiki:
@@ -53,14 +52,14 @@ def is_language(code: str) -> bool:
 
 
 def suggest(code: str) -> str | None:
-    """The accepted code nearest to one that is not, if any comes near."""
+    """The accepted code most like one that is not accepted, if there is one."""
     table = _table()
     wanted = _normal(code)
     if wanted in table.wikis:
         return table.wikis[wanted].code
     if wanted in table.hints:
         return table.hints[wanted]
-    # Locales (pt-br) and three-letter codes (deu) mostly begin with the code of the wiki.
+    # Locales (pt-br) and three-letter codes (deu) mostly begin with the wiki's code.
     for stem in (wanted.split("-")[0], wanted[:2]):
         if stem in table.wikis:
             return table.wikis[stem].code

@@ -1,7 +1,7 @@
-"""Bytes out of files, whatever they are compressed with: the kind is told by the content, not by the name.
+"""Stream-decompress bz2, gzip, xz and zstd; the format is detected from magic bytes.
 
-A bz2 file may be a chain of streams, each starting on a byte boundary; a Wikimedia multistream dump is one, with 100
-pages in each. Reading can begin at any of them, which is what makes shards by byte ranges possible.
+A bz2 file may be a chain of streams, each starting on a byte boundary; a Wikimedia multistream dump has 100 pages in
+each. Reading can begin at any stream, which makes shards by byte ranges possible.
 """
 
 import bz2
@@ -17,13 +17,13 @@ import zstandard
 from wikixlm.errors import UserError
 
 CHUNK = 1 << 16
-# bz2's stream header is followed by the magic of its first block (an empty stream has none, and holds no text).
+# A bz2 stream header with the magic of its first block, which only an empty stream lacks.
 BZ2_STREAM = re.compile(rb"BZh[1-9]1AY&SY")
 BZ2_STREAM_LENGTH = 10
 
 
 class Decompressor(Protocol):
-    """What the standard library's decompressors and zstandard's have in common."""
+    """The interface that the standard library's decompressors and zstandard's share."""
 
     @property
     def eof(self) -> bool: ...
@@ -41,11 +41,11 @@ DECOMPRESSORS: dict[str, tuple[bytes, Callable[[], Decompressor]]] = {
 UNREADABLE = {b"7z\xbc\xaf\x27\x1c": "a 7z archive", b"PK\x03\x04": "a zip archive", b"Rar!": "a rar archive"}
 
 
-def kind_of(path: Path) -> str:
-    """What `path` holds: a key of DECOMPRESSORS, or "plain".
+def detect_compression(path: Path) -> str:
+    """The compression of `path`: a key of DECOMPRESSORS, or "plain".
 
     Raises:
-        UserError: the file is missing, unreadable, empty, or an archive of a kind that is not read here.
+        UserError: the file is missing, unreadable, empty, or an archive in an unsupported format.
     """
     try:
         with open(path, "rb") as stream:
@@ -69,7 +69,7 @@ def read_streams(path: Path, kind: str, start: int = 0) -> Iterator[tuple[int, b
     Yields (byte of the file at which the stream begins, some of its bytes). A plain file is one stream.
 
     Raises:
-        UserError: the data is damaged, cut short, or followed by something that is no stream.
+        UserError: the data is damaged, cut short, or followed by something else.
     """
     if kind == "plain":
         for chunk in _chunks(path, start):

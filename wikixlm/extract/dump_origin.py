@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 from wikixlm import console, languages
-from wikixlm.extract.compression import kind_of, read_streams
+from wikixlm.extract.compression import detect_compression, read_streams
+from wikixlm.extract.encodings import detect_encoding
 
 LONGEST_SITEINFO = 1 << 16
 DBNAME = re.compile(r"<dbname>\s*([^<\s]+)\s*</dbname>")
-BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_dbname(path: Path) -> str | None:
@@ -18,11 +18,11 @@ def read_dbname(path: Path) -> str | None:
     without a header.
     """
     head = b""
-    for _, data in read_streams(path, kind_of(path)):
+    for _, data in read_streams(path, detect_compression(path)):
         head += data
         if b"<page>" in head or len(head) >= LONGEST_SITEINFO:
             break
-    text = head.decode("utf-16" if head.startswith(BYTE_ORDER_MARKS) else "utf-8", "replace")
+    text = head.decode(detect_encoding(head), "replace")
     found = DBNAME.search(text)
     return found[1] if found else None
 

@@ -21,14 +21,14 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from wikixlm.errors import UserError
-from wikixlm.extract.compression import find_bz2_stream, kind_of, read_streams
+from wikixlm.extract.compression import detect_compression, find_bz2_stream, read_streams
+from wikixlm.extract.encodings import detect_encoding, recode
 from wikixlm.extract.shards import FilePart
 
 PAGE, PAGE_END, DOCUMENT_END = b"<page>", b"</page>", b"</mediawiki>"
 # MediaWiki refuses pages of more than 2 MB; far beyond that a tag must be missing.
 LONGEST_PAGE = 256 << 20
 LONGEST_HEADER = 16 << 20
-BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 ENCODING = re.compile(rb"""^<\?xml[^>]*\sencoding\s*=\s*["']([^"']+)["']""")
 
 
@@ -53,7 +53,7 @@ class PartReader:
     _encoding: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self._kind = kind_of(self.part.path)
+        self._kind = detect_compression(self.part.path)
         self._encoding = self._detect_encoding()
 
     def pages(self) -> Iterator[Page]:
@@ -82,9 +82,8 @@ class PartReader:
             head += data
             if len(head) >= 512:
                 break
-        for mark, encoding in BYTE_ORDER_MARKS.items():
-            if head.startswith(mark):
-                return encoding
+        if (encoding := detect_encoding(head)) != "utf-8":
+            return encoding
         head = head.removeprefix(codecs.BOM_UTF8).lstrip()
         declared = ENCODING.match(head)
         if declared and declared[1].lower() not in (b"utf-8", b"utf8"):
@@ -109,13 +108,8 @@ class PartReader:
             for stream_start, data in streams:
                 yield stream_start < owned_end, data
             return
-        decoder = codecs.getincrementaldecoder(self._encoding)()
-        try:
-            for _, data in streams:
-                yield True, decoder.decode(data).encode()
-            yield True, decoder.decode(b"", final=True).encode()
-        except UnicodeError as failure:
-            raise UserError(f"{self.part.path} is damaged: {failure}") from failure
+        for data in recode((data for _, data in streams), self._encoding, self.part.path):
+            yield True, data
 
     def _split_pages(self, chunks: Iterator[tuple[bool, bytes]], at_beginning: bool) -> Iterator[bytes]:
         """Split the stream into pages (from `<page>` to `</page>`) and check the gaps between them."""

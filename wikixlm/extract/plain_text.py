@@ -17,13 +17,13 @@ from pathlib import Path
 
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
-from wikixlm.extract.compression import kind_of, read_streams
+from wikixlm.extract.compression import detect_compression, read_streams
+from wikixlm.extract.encodings import detect_encoding, recode
 from wikixlm.extract.shards import FilePart, add_shard_arguments, shard_parts
 from wikixlm.files import atomic_text, write_json
 from wikixlm.run_layout import shard_name
 
 LONGEST_LINE = 64 << 20
-BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 @dataclass
@@ -40,7 +40,7 @@ def line_id(line: str) -> str:
 
 def _read_lines(part: FilePart) -> Iterator[tuple[int, bytes]]:
     """The lines that begin in the part: (byte in the file, once decompressed and in UTF-8; line without its `\\n`)."""
-    kind = kind_of(part.path)
+    kind = detect_compression(part.path)
     encoding = _encoding(part.path, kind)
     if kind == "plain" and encoding == "utf-8":
         # Start one byte earlier: if that byte is a line end, a line begins at the start of the part.
@@ -51,7 +51,7 @@ def _read_lines(part: FilePart) -> Iterator[tuple[int, bytes]]:
         start, end = 0, None
     chunks: Iterator[bytes] = (data for _, data in read_streams(part.path, kind, start))
     if encoding != "utf-8":
-        chunks = _recode(chunks, encoding, part.path)
+        chunks = recode(chunks, encoding, part.path)
     at_line_start = part.start == 0
     for offset, line in _split_lines(chunks, start, part.path):
         if at_line_start:
@@ -63,17 +63,7 @@ def _read_lines(part: FilePart) -> Iterator[tuple[int, bytes]]:
 
 def _encoding(path: Path, kind: str) -> str:
     _, head = next(read_streams(path, kind), (0, b""))
-    return next((name for mark, name in BYTE_ORDER_MARKS.items() if head.startswith(mark)), "utf-8")
-
-
-def _recode(chunks: Iterator[bytes], encoding: str, path: Path) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        for data in chunks:
-            yield decoder.decode(data).encode()
-        yield decoder.decode(b"", final=True).encode()
-    except UnicodeError as failure:
-        raise UserError(f"{path} is damaged: {failure}") from failure
+    return detect_encoding(head)
 
 
 def _split_lines(chunks: Iterator[bytes], offset: int, path: Path) -> Iterator[tuple[int, bytes]]:
@@ -121,7 +111,7 @@ def read_text_documents(parts: list[FilePart], counts: TextShardCounts) -> Itera
 def _not_utf8(path: Path, offset: int, failure: UnicodeDecodeError) -> UserError:
     found = failure.object[failure.start : failure.start + 1].hex()
     line, before = 1, offset
-    for _, data in read_streams(path, kind_of(path)):
+    for _, data in read_streams(path, detect_compression(path)):
         line += data[:before].count(b"\n")
         before -= min(before, len(data))
         if not before:

@@ -25,7 +25,7 @@ from wikixlm.files import read_json, sha256, write_json
 from wikixlm.train import sessions
 
 PACKAGES = (
-    *("fairseq", "filelock", "httpx", "hydra-core", "numpy", "omegaconf", "pandas", "pydantic", "sacremoses"),
+    *("fairseq", "httpx", "hydra-core", "numpy", "omegaconf", "pandas", "pydantic", "sacremoses"),
     *("snakemake", "tokenizers", "torch", "wikiextractor", "zstandard", "fugashi", "kytea", "pythainlp", "rjieba"),
 )
 
