@@ -17,7 +17,7 @@ from fairseq import checkpoint_utils, metrics  # noqa: E402
 from fairseq.optim.fp16_optimizer import FP16Optimizer  # noqa: E402
 from fairseq.trainer import Trainer  # noqa: E402
 
-from wikixlm.train.fairseq import run_ahead  # noqa: E402
+from wikixlm.train.fairseq import patches, run_ahead  # noqa: E402
 from wikixlm.train.fairseq.half_precision import HalfPrecision  # noqa: E402
 from wikixlm.train.fairseq.optimizer import AdamWConfig, FusedAdamW  # noqa: E402
 
@@ -118,7 +118,8 @@ def trainer(optimizer, workers: int = 1, clip: float = 1.0):
     figures = {"loss": 2.0, "sample_size": 4, "ntokens": 9, "nsentences": 1}
     one = types.SimpleNamespace(
         optimizer=optimizer, data_parallel_world_size=workers, get_criterion=lambda: None, _warn_once=set(),
-        tpu=False, cfg=OmegaConf.create({"optimization": {"clip_norm": clip}}), device=torch.device("cpu"),
+        tpu=False, get_num_updates=lambda: 2, cfg=OmegaConf.create({"optimization": {"clip_norm": clip}}),
+        device=torch.device("cpu"),
         task=types.SimpleNamespace(reduce_metrics=lambda logs, _: metrics.log_scalar("loss", logs[0]["loss"] / 4, 4)),
         data_parallel_process_group=None, cuda=False, is_fsdp=False,
     )  # fmt: skip
@@ -127,13 +128,14 @@ def trainer(optimizer, workers: int = 1, clip: float = 1.0):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Fairseq's own functions; the trainer has what `install` made of them, until the end of the test."""
+    """Fairseq's own functions; the trainer has the recipe's patches of them until the end of the test."""
     places = {"clip_grad_norm": Trainer, "_reduce_and_log_stats": Trainer, "save_checkpoint": checkpoint_utils}
-    # a test before may have loaded the recipe, which installs them for good
+    # a test before may have loaded the recipe, which patches them for good
     own = {name: inspect.unwrap(getattr(place, name)) for name, place in places.items()}
     for name, place in places.items():
         monkeypatch.setattr(place, name, own[name])
-    run_ahead.install()
+    monkeypatch.setattr(patches, "_applied", set())
+    patches.apply(patches.RECIPE)
     return own
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from wikixlm import console, processes
 from wikixlm.errors import UserError
 from wikixlm.train import slurm
-from wikixlm.train.fairseq.interruption import STOPPED
+from wikixlm.train.fairseq.patches import STOPPED
 from wikixlm.train.fairseq.run import LOCK_HANDLE
 from wikixlm.train.metrics import LogParser
 from wikixlm.train.stop_request import StopRequest

@@ -1,8 +1,8 @@
-"""What stock fairseq 0.12.2 needs to run on today's Python, torch and numpy: `apply()`, before fairseq is used.
+"""Patches that stock fairseq 0.12.2 needs to run on today's Python, torch and numpy: `apply()`, before fairseq is used.
 
-Nothing in the installed package is changed; each adjustment is made in the running process, says why it is there, and
-leaves fairseq's results as they are. fairseq itself is started through `python -m wikixlm.train.fairseq.run`, which
-calls `apply()` first, also in worker processes.
+The installed package is not changed; `PATCHES` adjust the running process, and leave fairseq's results as they are.
+fairseq itself is started through `python -m wikixlm.train.fairseq.run`, which calls `apply()` first, also in worker
+processes.
 """
 
 import argparse
@@ -28,11 +28,8 @@ def apply() -> None:
         return
     with _defaults_that_are_dataclasses():
         importlib.import_module("fairseq")
-    allow_fairseq_checkpoints()
-    _resume_in_later_epochs()
-    _pad_segments_with_the_segment()
-    _copy_checkpoints_atomically()
-    _bf16_without_a_tpu()
+    for patch in PATCHES:
+        patch()
     _applied = True
 
 
@@ -40,8 +37,8 @@ def apply() -> None:
 def _defaults_that_are_dataclasses() -> Iterator[None]:
     """Let a dataclass field have a dataclass instance as its default, as Python did up to 3.10.
 
-    Python 3.11 takes any unhashable default for a mutable one and refuses it. fairseq's configuration is built from
-    such defaults, and reads them back from the fields, so they can't become factories; they are given a hash instead.
+    Python 3.11 considers any unhashable default mutable and refuses it. fairseq's configuration is built from such
+    defaults, and reads them back from the fields, so they can't become factories; they get a hash instead.
     """
     original = dataclasses.dataclass
 
@@ -78,7 +75,7 @@ def _resume_in_later_epochs() -> None:
     """Loading data in epoch n must not need n data directories.
 
     The cross_lingual_lm task reads directory (epoch - 1) modulo their number, as documented, and then logs directory
-    epoch - 1: IndexError on every resume in epoch 2 or later. It is told the epoch of the first round instead.
+    epoch - 1: IndexError on every resume in epoch 2 or later. It gets the epoch of the first round instead.
     """
     from fairseq import utils
     from fairseq.tasks.cross_lingual_lm import CrossLingualLMTask
@@ -132,7 +129,7 @@ def _copy_checkpoints_atomically() -> None:
 def _bf16_without_a_tpu() -> None:
     """`--bf16` means the number format alone; a TPU is what `--tpu` asks for.
 
-    fairseq was written when only TPUs had bf16: it takes one option for the other, and then looks for torch_xla.
+    fairseq was written when only TPUs had bf16: it confuses the two options, and then looks for torch_xla.
     """
     from fairseq import options
 
@@ -147,3 +144,12 @@ def _bf16_without_a_tpu() -> None:
         return parsed
 
     options.parse_args_and_arch = parse_args_and_arch
+
+
+PATCHES = (
+    allow_fairseq_checkpoints,
+    _resume_in_later_epochs,
+    _pad_segments_with_the_segment,
+    _copy_checkpoints_atomically,
+    _bf16_without_a_tpu,
+)

@@ -1,9 +1,9 @@
-"""bf16 and fp16 training: fairseq's FP16Optimizer in fewer steps, and resumed without a loss.
+"""Mixed-precision training: fairseq's FP16Optimizer in fewer steps, and resumed without a loss of precision.
 
 fairseq keeps the weights twice, in half precision for the network and in fp32 ("masters") for the optimizer
 (fairseq/optim/fp16_optimizer.py, 0.12.2). In every update it copies gradients one way and weights the other, parameter
 by parameter: hundreds of launches that a GPU waits for. Here each way is one call. And its checkpoints hold the rounded
-weights alone, so that a resumed training starts from weights that it never had; here they hold the masters too.
+weights alone, so a resumed training starts from weights that it never had; here they hold the masters too.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ class HalfPrecision(FP16Optimizer):
         return cls(cfg, params, optim.build_optimizer(cfg.optimizer, masters), masters, **options)
 
     def _sync_fp16_grads_to_fp32(self) -> None:
-        """Give the masters the network's gradients, zeros where a parameter took no part."""
+        """Copy the network's gradients to the masters, zeros where a parameter has none."""
         if not self._needs_sync:
             return
         gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in self.fp16_params]
@@ -53,15 +53,10 @@ class HalfPrecision(FP16Optimizer):
         return {**super().state_dict(), MASTERS: [master.detach() for master in self.fp32_params]}
 
     def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
-        """Take up a checkpoint; one without masters (fairseq's own) goes on from the rounded weights."""
+        """Load a checkpoint; from one without masters (fairseq's own) the rounded weights are resumed."""
         state = dict(state_dict)
         masters = state.pop(MASTERS, None)
         super().load_state_dict(state, optimizer_overrides)
         if masters is not None:
             with torch.no_grad():
                 torch._foreach_copy_(self.fp32_params, [master.to(self.fp32_params[0].device) for master in masters])
-
-
-def install() -> None:
-    """Have fairseq's trainer use it."""
-    optim.FP16Optimizer = HalfPrecision

@@ -1,7 +1,7 @@
-"""The trainer itself writes its figures into `metrics.jsonl`, as it logs them.
+"""A log handler in the trainer's own process, which writes its figures to `metrics.jsonl`.
 
-So the row of an update is in the file before a checkpoint with that update is. `wikixlm train`, which reads the log
-through a pipe, may be behind by some updates, and a SIGKILL would take their rows along.
+An update's row is therefore written before any checkpoint that contains the update. `wikixlm train`, which reads the
+log through a pipe, may lag some updates behind, and a SIGKILL would lose their rows.
 """
 
 import json
@@ -16,11 +16,11 @@ RECORD = "WIKIXLM_METRICS"
 
 
 def environment(path: Path, scale: LogScale) -> dict[str, str]:
-    """What tells a trainer to write rows to `path`, and on which scale."""
+    """The environment variable that has a trainer write rows to `path`, and on which scale."""
     return {RECORD: json.dumps([str(path), *scale])}
 
 
-def install() -> None:
+def add_metrics_handler() -> None:
     """Write rows from now on, where `environment` asked for it. Of several workers only the first logs figures."""
     if RECORD not in os.environ:
         return
@@ -29,7 +29,7 @@ def install() -> None:
 
 
 class _Handler(logging.Handler):
-    """Passes records on as the lines of the log that they become."""
+    """Passes each record on as its line in the log."""
 
     def __init__(self, log: LogParser) -> None:
         super().__init__(logging.INFO)

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from wikixlm import console, processes
 from wikixlm.errors import UserError
-from wikixlm.train.fairseq import compat, interruption, log
+from wikixlm.train.fairseq import compat, interruption, patches
 
 COMMANDS = {
     "fairseq-preprocess": "fairseq_cli.preprocess",
@@ -28,7 +28,7 @@ COMMANDS = {
 LOCK_HANDLE = "WIKIXLM_LOCK_HANDLE"
 # SLURM's number of the node, counted from 0 within the step that started this process; also set without several nodes.
 NODE_OF_STEP = "SLURM_NODEID"
-# What workers get, after a SIGTERM, to finish the update and save the checkpoint.
+# Time for workers, after a SIGTERM, to finish the update and save the checkpoint.
 SECONDS_TO_SAVE = 600
 
 
@@ -48,8 +48,7 @@ def main() -> None:
     log_to_standard_output()
     compat.apply()
     if command == "fairseq-train":
-        interruption.install()
-        log.install()
+        patches.apply(patches.TRAINER)
     status = 0
     try:
         importlib.import_module(COMMANDS[command]).cli_main()
@@ -64,11 +63,11 @@ def main() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End this process, in which all is written, without Python's own end.
+    """End this process, all of whose output is written, without Python's own shutdown.
 
-    That stops what threads are left (fairseq's still loads batches after a training that ends in mid-epoch) wherever
-    they are, which within the code of torch or of its process group is now and then an abort: a finished training that
-    ends with SIGABRT, or a failed one that hides why. Functions registered with atexit still run.
+    Python stops remaining threads (fairseq's still loads batches after a training that ends in mid-epoch) wherever they
+    are, which inside torch or its process group sometimes aborts: a finished training ends with SIGABRT, or a failed
+    one hides its reason. Functions registered with atexit still run.
     """
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -77,7 +76,7 @@ def leave(status: int) -> NoReturn:
 
 
 def keep_the_lock_from_workers() -> None:
-    """Have data-loader workers let go of the lock: after a SIGKILL they outlive their trainer by some seconds."""
+    """Have data-loader workers release the lock: after a SIGKILL they outlive their trainer by some seconds."""
     handle = os.environ.get(LOCK_HANDLE)
     if handle is not None:
         os.register_at_fork(after_in_child=functools.partial(_close, int(handle)))
@@ -89,10 +88,7 @@ def _close(handle: int) -> None:
 
 
 def torchrun() -> None:
-    """Start the workers of this node and wait for them.
-
-    torchrun itself passes SIGTERM on; it gives them time before it kills them.
-    """
+    """Start the workers of this node and wait for them; torchrun itself forwards SIGTERM to them."""
     interruption.pass_on_to_workers()
     os.environ.pop(LOCK_HANDLE, None)  # workers don't inherit the descriptor
     if NODE_OF_STEP in os.environ:
@@ -102,7 +98,7 @@ def torchrun() -> None:
 
 
 def report(failure: UserError) -> int:
-    """Log one line that `wikixlm train` shows to the user; gives the exit status.
+    """Log one line that `wikixlm train` shows to the user; returns the exit status.
 
     A data-loader worker's error arrives with its traceback in the message, its own message last.
     """
