@@ -237,15 +237,16 @@ class HeldOut:
     def __init__(self, args: argparse.Namespace) -> None:
         import numpy as np
 
+        from wikixlm.binarize.indexed_format import split_prefix
         from wikixlm.model.batches import Symbols, held_out_batch
-        from wikixlm.model.blocks import Blocks, prefix
+        from wikixlm.model.blocks import Blocks
         from wikixlm.model.extend import dictionary_symbols
         from wikixlm.model.masking import Masking
 
         self.vocabulary = len(dictionary_symbols(args.data / "dict.txt"))
         length = args.tokens_per_sample - 1
-        self.train = Blocks(prefix(args.data, "train", args.language), length)
-        blocks = Blocks(prefix(args.data, "valid", args.language), length)
+        self.train = Blocks(split_prefix(args.data, "train", args.language), length)
+        blocks = Blocks(split_prefix(args.data, "valid", args.language), length)
         masking = Masking(mask_id=4, first_id=5, last_id=self.vocabulary)
         parts = np.array_split(np.arange(len(blocks)), -(-len(blocks) // 32))
         self.batches = [held_out_batch(blocks, part, 0, masking, 0, Symbols(pad=1, eos=2)) for part in parts]

@@ -86,24 +86,19 @@ def main() -> None:
 def write_data(folder: Path, vocabulary: int, tokens: int) -> None:
     """Synthetic binarized text of one language, in lines of 64 tokens."""
     import numpy as np
-    import torch
 
-    from wikixlm.train.fairseq import compat
-
-    compat.apply()
-    from fairseq.data.indexed_dataset import make_builder
+    from wikixlm.binarize.indexed_format import IndexedWriter, split_prefix
 
     symbols = vocabulary - 5
     folder.mkdir()
     (folder / "dict.txt").write_text("".join(f"w{number} {symbols - number}\n" for number in range(symbols)))
     rng = np.random.default_rng(0)
     for split, size in (("train", tokens), ("valid", 4_096)):
-        builder = make_builder(str(folder / f"{split}.en.bin"), "mmap", vocab_size=vocabulary)
-        for start in range(0, size, 64):
-            line = 5 + np.minimum(rng.zipf(1.2, min(64, size - start)), symbols) - 1
-            line[-1] = 2
-            builder.add_item(torch.from_numpy(line))
-        builder.finalize(str(folder / f"{split}.en.idx"))
+        with IndexedWriter(split_prefix(folder, split, "en")) as writer:
+            for start in range(0, size, 64):
+                line = 5 + np.minimum(rng.zipf(1.2, min(64, size - start)), symbols) - 1
+                line[-1] = 2
+                writer.write(line)
 
 
 def measure(variant: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -280,8 +275,9 @@ def run_hf(args: argparse.Namespace, clock: Clock, cuda: bool) -> None:
     import torch
     from transformers import BertConfig, BertForMaskedLM, get_linear_schedule_with_warmup
 
+    from wikixlm.binarize.indexed_format import split_prefix
     from wikixlm.model.batches import Symbols, make_batch
-    from wikixlm.model.blocks import Blocks, prefix
+    from wikixlm.model.blocks import Blocks
     from wikixlm.model.masking import Masking
 
     width, inner, heads, layers = DIMS[args.dims]
@@ -298,7 +294,7 @@ def run_hf(args: argparse.Namespace, clock: Clock, cuda: bool) -> None:
     schedule = get_linear_schedule_with_warmup(optimizer, 0, args.warmup + args.updates)
     scaler = torch.amp.GradScaler(device.type, enabled=args.precision == "fp16")
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(args.precision, torch.float32)
-    blocks = Blocks(prefix(args.data, "train", "en"), args.tokens_per_sample - 1)
+    blocks = Blocks(split_prefix(args.data, "train", "en"), args.tokens_per_sample - 1)
     masking = Masking(4, 5, args.vocabulary, args.mask_ratio)
     size = args.max_tokens // args.tokens_per_sample
     for update in range(args.warmup + args.updates):

@@ -77,14 +77,11 @@ def binarize(data, name, lines):
     from wikixlm.train.fairseq import compat
 
     compat.apply()
-    from fairseq.data import indexed_dataset
     from fairseq.data.legacy.masked_lm_dictionary import MaskedLMDictionary
 
     dictionary = MaskedLMDictionary.load(str(data / "dict.txt"))
-    builder = indexed_dataset.make_builder(str(data / f"{name}.bin"), impl="mmap", vocab_size=len(dictionary))
-    for line in lines:
-        builder.add_item(dictionary.encode_line(line, add_if_not_exist=False, append_eos=True))
-    builder.finalize(str(data / f"{name}.idx"))
+    ids = [dictionary.encode_line(line, add_if_not_exist=False, append_eos=True) for line in lines]
+    factory.write_ids(data / name, ids, symbols=len(dictionary))
 
 
 def scored(*words):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wikixlm.model.masking import Masking, mask_tokens
-from wikixlm.model.stateless_random import keys, shuffled
+from wikixlm.model.stateless_random import derive_key, permuted
 
 MASKING = Masking(mask_id=4, first_id=5, last_id=1000)
 
@@ -37,11 +37,11 @@ def test_each_example_alone_gets_the_masks_it_gets_in_a_batch(count, width, seed
         assert not chosen[row, lengths[row] :].any()
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"epoch": 2}, {"indices": np.arange(1, 65)}])
+@pytest.mark.parametrize("change", [{"seed": 1}, {"epoch": 2}, {"example_ids": np.arange(1, 65)}])
 def test_another_seed_epoch_or_index_gives_other_masks(change):
     tokens, _ = examples(64, 64)
     lengths = np.full(64, 64)
-    base = {"indices": np.arange(64), "seed": 0, "epoch": 1}
+    base = {"example_ids": np.arange(64), "seed": 0, "epoch": 1}
     _, one = mask_tokens(tokens, lengths, masking=MASKING, **base)
     _, two = mask_tokens(tokens, lengths, masking=MASKING, **{**base, **change})
     # independent choices of 10 of 64 agree on 10/64 of the chosen positions
@@ -72,12 +72,12 @@ def test_impossible_masking_is_refused(values):
 @given(st.integers(1, 5_000), st.integers(0, 2**60))
 def test_shuffled_is_a_permutation(size, seed):
     positions = np.arange(size)
-    assert sorted(shuffled(positions, size, keys(seed))) == list(range(size))
+    assert sorted(permuted(positions, size, derive_key(seed))) == list(range(size))
 
 
 def test_shuffled_leaves_nothing_near_its_place():
     size = 10_000
-    order = shuffled(np.arange(size), size, keys(3, 1))
+    order = permuted(np.arange(size), size, derive_key(3, 1))
     assert abs(np.corrcoef(np.arange(size), order)[0, 1]) < 0.05
     assert (np.diff(order) == 1).mean() < 0.01
-    assert (order == shuffled(np.arange(size), size, keys(3, 2))).mean() < 0.01
+    assert (order == permuted(np.arange(size), size, derive_key(3, 2))).mean() < 0.01

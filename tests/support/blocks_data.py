@@ -1,14 +1,12 @@
-"""Tiny binarized data for the tests of the fairseq extension, written by fairseq's own builders."""
+"""Tiny binarized data for the tests of the fairseq extension."""
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from tests.support.fairseq_data import SPECIAL, write_ids
 from wikixlm.train.fairseq import USER_DIR, compat
-
-SPECIAL = 5
 
 
 def load_recipe() -> None:
@@ -26,15 +24,10 @@ def write_dictionary(folder: Path, symbols: int) -> None:
 
 def write_split(folder: Path, name: str, tokens: np.ndarray, impl: str = "mmap", symbols: int = 100) -> np.ndarray:
     """Binarize `tokens` as lines of 7 that end in </s>; returns the running text as it must be read back."""
-    from fairseq.data.indexed_dataset import make_builder
-
     folder.mkdir(parents=True, exist_ok=True)
     tokens = tokens.copy()
     tokens[6::7] = 2
-    builder = make_builder(str(folder / f"{name}.bin"), impl, vocab_size=symbols + SPECIAL)
-    for start in range(0, len(tokens), 7):
-        builder.add_item(torch.from_numpy(tokens[start : start + 7]))
-    builder.finalize(str(folder / f"{name}.idx"))
+    write_ids(folder / name, (tokens[start : start + 7] for start in range(0, len(tokens), 7)), impl, symbols)
     return tokens
 
 

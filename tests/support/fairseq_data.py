@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from wikixlm.config.training import TrainSettings
 from wikixlm.train.fairseq import compat
 
 SYMBOLS = 200
+SPECIAL = 5  # special symbols of the dictionary
+EOS = 2
 
 # 2 layers x 32: a training of a few updates costs little more than fairseq's import.
 SETTINGS: dict[str, Any] = {
@@ -63,14 +66,19 @@ def write_dictionary(folder: Path, symbols: int = SYMBOLS) -> None:
 
 
 def binarize(prefix: Path, lines: list[list[int]], dataset_impl: str = "mmap") -> None:
-    """`prefix.bin` and `prefix.idx` of `lines`, each closed by `</s>`."""
+    """`prefix.bin` and `prefix.idx` of `lines`, numbered from 0, each with a `</s>` at its end."""
+    write_ids(prefix, ([number + SPECIAL for number in line] + [EOS] for line in lines), dataset_impl, SYMBOLS)
+
+
+def write_ids(prefix: Path, lines: Iterable[Any], dataset_impl: str = "mmap", symbols: int = SYMBOLS) -> None:
+    """`prefix.bin` and `prefix.idx` of lines of ids, by fairseq's own builder: our reader is tested on it."""
     compat.apply()
     import torch
     from fairseq.data import indexed_dataset
 
-    builder = indexed_dataset.make_builder(f"{prefix}.bin", impl=dataset_impl, vocab_size=SYMBOLS + 5)
+    builder = indexed_dataset.make_builder(f"{prefix}.bin", impl=dataset_impl, vocab_size=symbols + SPECIAL)
     for line in lines:
-        builder.add_item(torch.IntTensor([number + 5 for number in line] + [2]))
+        builder.add_item(torch.as_tensor(line))
     builder.finalize(f"{prefix}.idx")
 
 

@@ -81,7 +81,7 @@ def test_with_alpha_1_every_example_comes_up_exactly_once_an_epoch_in_another_or
     orders = []
     for epoch in (1, 2):
         dataset.set_epoch(epoch)
-        numbers = [dataset.numbers_of(place, np.arange(count)) for place, count in enumerate(dataset.counts)]
+        numbers = [dataset.block_ids(place, np.arange(count)) for place, count in enumerate(dataset.counts)]
         assert [sorted(part) for part in numbers] == [list(range(300)), list(range(20)), [0]]
         orders.append(numbers[0].tolist())
     assert orders[0] != orders[1]
@@ -99,7 +99,7 @@ def test_alpha_below_1_repeats_small_languages_evenly(alpha):
     for epoch in range(1, 6):
         dataset.set_epoch(epoch)
         for place, count in enumerate(dataset.counts):
-            seen[place].update(dataset.numbers_of(place, np.arange(count)).tolist())
+            seen[place].update(dataset.block_ids(place, np.arange(count)).tolist())
             # over any number of epochs no example is ahead of another by more than one
             assert len(seen[place]) == counts[place]
             assert max(seen[place].values()) - min(seen[place].values()) <= 1
@@ -190,7 +190,7 @@ def test_only_the_chosen_language_is_read(tmp_path, monkeypatch):
     read = []
     original = Blocks.read
     monkeypatch.setattr(
-        Blocks, "read", lambda self, numbers, pad: read.append(self.path) or original(self, numbers, pad)
+        Blocks, "read", lambda self, numbers, pad: read.append(self.prefix) or original(self, numbers, pad)
     )
     dataset = task.dataset("train")
     batch = dataset.collater([dataset[index] for index in (0, 1, 2)])
@@ -218,7 +218,7 @@ def test_a_corpus_in_several_folders_is_read_one_an_epoch(tmp_path):
     for epoch in range(1, 5):
         task.load_dataset("train", epoch=epoch)
         dataset = task.dataset("train")
-        seen[epoch] = [dataset.numbers_of(0, np.arange(dataset.counts[0])).tolist(), len(dataset.languages)]
+        seen[epoch] = [dataset.block_ids(0, np.arange(dataset.counts[0])).tolist(), len(dataset.languages)]
     assert [seen[epoch][1] for epoch in seen] == [2, 1, 2, 1]
     assert sorted(seen[1][0]) == sorted(seen[3][0]) == list(range(20))
     assert sorted(seen[2][0]) == sorted(seen[4][0]) == list(range(10))

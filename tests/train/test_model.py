@@ -10,7 +10,7 @@ from tests.support.blocks_data import load_recipe, write_dictionary
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.model.batches import masked_positions
-from wikixlm.model.extend import Names, extend, load_model, names_of, prepare
+from wikixlm.model.extend import RowNames, extend_weights, load_checkpoint, row_names, write_start_checkpoint
 from wikixlm.model.initialization import InitConfig, initialize
 from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 
@@ -135,7 +135,7 @@ def symbols(*names: str) -> list[str]:
     return [*SPECIALS, *names]
 
 
-def weights_of(names: Names) -> dict[str, torch.Tensor]:
+def weights_of(names: RowNames) -> dict[str, torch.Tensor]:
     config = NetworkConfig(
         len(names.symbols), len(names.languages), 16, embed_dim=32, ffn_dim=64, num_heads=4, num_layers=2
     )
@@ -143,10 +143,10 @@ def weights_of(names: Names) -> dict[str, torch.Tensor]:
 
 
 def test_old_rows_are_kept_by_name_and_new_ones_are_like_them():
-    old = Names(symbols(*(f"w{number}" for number in range(100))), ["en", "bg"])
-    new = Names(symbols("x", *(f"w{number}" for number in reversed(range(100))), "y"), ["bg", "de", "en"])
+    old = RowNames(symbols(*(f"w{number}" for number in range(100))), ["en", "bg"])
+    new = RowNames(symbols("x", *(f"w{number}" for number in reversed(range(100))), "y"), ["bg", "de", "en"])
     before = weights_of(old)
-    after = extend(before, old, new, seed=0)
+    after = extend_weights(before, old, new, seed=0)
     tokens = "encoder.sentence_encoder.embed_tokens.weight"
     for number, symbol in enumerate(old.symbols):
         place = new.symbols.index(symbol)
@@ -156,8 +156,8 @@ def test_old_rows_are_kept_by_name_and_new_ones_are_like_them():
     torch.testing.assert_close(after[languages][1], before[languages].mean(0))
     fresh = after[tokens][[5, 106]]
     assert fresh.norm(dim=1) == pytest.approx(before[tokens][5:].norm(dim=1).mean().item(), rel=0.5)
-    assert torch.equal(after[tokens], extend(before, old, new, seed=0)[tokens])
-    same = extend(before, old, old, seed=0)
+    assert torch.equal(after[tokens], extend_weights(before, old, new, seed=0)[tokens])
+    same = extend_weights(before, old, old, seed=0)
     assert all(torch.equal(same[name], before[name]) for name in before)
     network(NetworkConfig(107, 3, 16, 32, 64, 4, 2)).load_state_dict({name[8:]: value for name, value in after.items()})
 
@@ -165,52 +165,52 @@ def test_old_rows_are_kept_by_name_and_new_ones_are_like_them():
 @pytest.mark.parametrize(
     ("new", "words"),
     [
-        (Names(symbols("b", "c"), ["en"]), "1 symbols of the model are missing here.*a"),
-        (Names(symbols("a", "b"), ["de"]), "1 languages of the model are missing here.*en"),
+        (RowNames(symbols("b", "c"), ["en"]), "1 symbols of the model are missing here.*a"),
+        (RowNames(symbols("a", "b"), ["de"]), "1 languages of the model are missing here.*en"),
     ],
 )
 def test_what_would_be_lost_is_an_error(new, words):
-    old = Names(symbols("a", "b"), ["en"])
+    old = RowNames(symbols("a", "b"), ["en"])
     with pytest.raises(UserError, match=words):
-        extend(weights_of(old), old, new, seed=0)
+        extend_weights(weights_of(old), old, new, seed=0)
 
 
 def test_what_only_fills_the_vocabulary_up_may_go():
     """A vocabulary is a multiple of 8: one with symbols added may need fewer fillers."""
-    old = Names(symbols("a", "madeupword0000", "madeupword0001"), ["en"])
-    new = Names(symbols("b", "a", "madeupword0000"), ["en"])
+    old = RowNames(symbols("a", "madeupword0000", "madeupword0001"), ["en"])
+    new = RowNames(symbols("b", "a", "madeupword0000"), ["en"])
     before = weights_of(old)
-    after = extend(before, old, new, seed=0)
+    after = extend_weights(before, old, new, seed=0)
     for name in ("encoder.sentence_encoder.embed_tokens.weight", "encoder.lm_output_learned_bias"):
         assert torch.equal(after[name][6:], before[name][5:7])
         assert len(after[name]) == 8
 
 
 def test_names_that_do_not_fit_the_model_are_an_error():
-    old = Names(symbols("a", "b"), ["en"])
+    old = RowNames(symbols("a", "b"), ["en"])
     with pytest.raises(UserError, match="7 rows for 8 symbols"):
-        extend(weights_of(old), Names(symbols("a", "b", "c"), ["en"]), old, seed=0)
+        extend_weights(weights_of(old), RowNames(symbols("a", "b", "c"), ["en"]), old, seed=0)
 
 
 def test_prepared_checkpoint_names_its_rows(tmp_path):
-    old = Names(symbols("w0", "w1"), ["en"])
+    old = RowNames(symbols("w0", "w1"), ["en"])
     model = tmp_path / "model.pt"
     torch.save({"model": weights_of(old), "cfg": None, "task_state": vars(old)}, model)
     write_dictionary(tmp_path / "data", 4)
-    positions = prepare(model, tmp_path / "data" / "dict.txt", ["en", "bg"], tmp_path / "start.pt", 0)
+    positions = write_start_checkpoint(model, tmp_path / "data" / "dict.txt", ["en", "bg"], tmp_path / "start.pt", 0)
     assert positions == 16
-    start = load_model(tmp_path / "start.pt")
-    assert names_of(start, tmp_path / "start.pt") == Names(symbols("w0", "w1", "w2", "w3"), ["en", "bg"])
+    start = load_checkpoint(tmp_path / "start.pt")
+    assert row_names(start, tmp_path / "start.pt") == RowNames(symbols("w0", "w1", "w2", "w3"), ["en", "bg"])
     assert len(start["model"]["encoder.lm_output_learned_bias"]) == 9
 
 
 def test_names_come_from_the_data_where_the_checkpoint_has_none(tmp_path):
     write_dictionary(tmp_path, 2)
     task = argparse.Namespace(data=f"{tmp_path}:elsewhere", monolingual_langs="en,bg")
-    names = names_of({"cfg": {"task": task}}, tmp_path / "model.pt")
-    assert names == Names(symbols("w0", "w1"), ["en", "bg"])
+    names = row_names({"cfg": {"task": task}}, tmp_path / "model.pt")
+    assert names == RowNames(symbols("w0", "w1"), ["en", "bg"])
     with pytest.raises(UserError, match="wikixlm recipe"):
-        names_of({"cfg": None}, tmp_path / "model.pt")
+        row_names({"cfg": None}, tmp_path / "model.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
@@ -219,7 +219,7 @@ def test_what_is_no_model_is_a_user_error(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"model\.pt"):
-        load_model(path)
+        load_checkpoint(path)
     torch.save({"model": {}}, path)
     with pytest.raises(UserError, match="is not a masked language model"):
-        load_model(path)
+        load_checkpoint(path)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.support.blocks_data import write_data
-from wikixlm.model.extend import load_model, prepare
+from wikixlm.model.extend import load_checkpoint, write_start_checkpoint
 from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 from wikixlm.train.fairseq import USER_DIR
 
@@ -42,7 +42,7 @@ def train(
 
 
 def weights(save_dir: Path, name: str = "checkpoint_last.pt") -> dict[str, torch.Tensor]:
-    return load_model(save_dir / name)["model"]
+    return load_checkpoint(save_dir / name)["model"]
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,10 @@ def test_it_learns_logs_every_language_and_keeps_the_best(finished):
     assert float(figures[-1]["valid_loss"]) < float(figures[0]["valid_loss"])
     for figure in figures:
         assert {f"valid_{name}_{code}" for name in ("loss", "ppl", "accuracy") for code in ("en", "bg")} <= set(figure)
-    checkpoint = load_model(save_dir / "checkpoint_last.pt")
+    checkpoint = load_checkpoint(save_dir / "checkpoint_last.pt")
     assert checkpoint["task_state"]["languages"] == ["en", "bg"]
     assert len(checkpoint["task_state"]["symbols"]) == 105
-    best = load_model(save_dir / "checkpoint_best.pt")["extra_state"]["val_loss"]
+    best = load_checkpoint(save_dir / "checkpoint_best.pt")["extra_state"]["val_loss"]
     assert best == pytest.approx(min(float(figure["valid_loss"]) for figure in figures), rel=1e-5)
 
 
@@ -108,7 +108,8 @@ def test_going_on_with_another_language_starts_from_what_was_learned(finished, t
     figures, save_dir = finished
     more = write_data(tmp_path / "data", {"de": 300, "en": 900, "bg": 300}, symbols=120, held_out=150)
     languages = ["de", "en", "bg"]
-    positions = prepare(save_dir / "checkpoint_last.pt", more / "dict.txt", languages, tmp_path / "start.pt", 0)
+    model = save_dir / "checkpoint_last.pt"
+    positions = write_start_checkpoint(model, more / "dict.txt", languages, tmp_path / "start.pt", 0)
     after = train(
         more, tmp_path / "more", "--max-tokens", "256", "--max-update", "1", "--max-positions", str(positions),
         "--finetune-from-model", str(tmp_path / "start.pt"), languages=",".join(languages),

@@ -40,6 +40,11 @@ class Layout(NamedTuple):
     tokens: int
 
 
+def split_prefix(folder: Path, split: str, language: str) -> Path:
+    """Where fairseq looks for a language's split: the path without `.bin` and `.idx`."""
+    return folder / f"{split}.{language}"
+
+
 def data_file(prefix: Path) -> Path:
     """`PREFIX.bin`."""
     return prefix.with_name(f"{prefix.name}.bin")

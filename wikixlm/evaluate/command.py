@@ -41,12 +41,12 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import console
+from wikixlm.binarize.indexed_format import index_file, split_prefix
 from wikixlm.errors import UserError
 from wikixlm.evaluate import models, pseudo_likelihood, scoring, texts, unigram
 from wikixlm.evaluate.preprocessing import Preprocessing, PreprocessingOptions, choose_preprocessing
 from wikixlm.evaluate.scoring import EvaluationRow
 from wikixlm.model import device
-from wikixlm.model.blocks import prefix
 from wikixlm.tokenize.word_segmenters import JAPANESE
 from wikixlm.train import data_folders
 
@@ -160,9 +160,9 @@ def unigram_baseline(data: Sequence[Path], language: str, vocabulary: int) -> np
     """The unigram log-probabilities of a language's training text, [vocabulary]; None without data."""
     if not data:
         return None
-    found = [prefix(folder, "train", language) for folder in data]
+    found = [split_prefix(folder, "train", language) for folder in data]
     return unigram.log_probabilities(
-        [path for path in found if len(data) == 1 or path.with_name(f"{path.name}.idx").exists()], vocabulary
+        [path for path in found if len(data) == 1 or index_file(path).exists()], vocabulary
     )
 
 
@@ -249,7 +249,7 @@ def main(args: argparse.Namespace) -> None:
             sources = list(binarize_texts(args.text, preprocessing, model.dictionary, Path(folder)))
         else:
             sources = [
-                BinarizedText(language, split, prefix(data[0], split, language))
+                BinarizedText(language, split, split_prefix(data[0], split, language))
                 for split in args.splits
                 for language in args.languages or model.languages
             ]

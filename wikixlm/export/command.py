@@ -172,8 +172,9 @@ def write_card(
     sources: CardSources,
 ) -> None:
     """Write the model card, `README.md`."""
+    from wikixlm.binarize.indexed_format import split_prefix
     from wikixlm.export import card
-    from wikixlm.model.blocks import Blocks, prefix
+    from wikixlm.model.blocks import Blocks
 
     data = sources.data
     facts = card.CardFacts(
@@ -184,7 +185,7 @@ def write_card(
         japanese=tokenizer.japanese,
         manifest=read_json(sources.manifest) if sources.manifest else {},
         evaluation=card.read_evaluation(sources.evaluation) if sources.evaluation else (),
-        tokens={code: Blocks(prefix(data, "train", code), 1).tokens for code in languages} if data else {},
+        tokens={code: Blocks(split_prefix(data, "train", code), 1).tokens for code in languages} if data else {},
     )
     (folder / "README.md").write_text(card.model_card(facts), encoding="utf-8")
 

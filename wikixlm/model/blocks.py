@@ -1,8 +1,7 @@
-"""One language's binarized text as blocks of equal length, read where they lie.
+"""One language's binarized text as blocks of equal length, read from the mapped file.
 
-fairseq-preprocess writes the tokens of all lines one after another into `PREFIX.bin`, each line closed by `</s>`.
-A block is a slice of that running text, so reading one touches nothing but its own bytes: no index is loaded, no
-other language's data is read, and memory stays flat however large the corpus is.
+A block is a slice of the running text of all sentences, so reading one touches only its own bytes: no index is loaded,
+no other language's data is read, and memory stays flat however large the corpus is.
 """
 
 from pathlib import Path
@@ -15,33 +14,23 @@ from wikixlm.errors import UserError
 from wikixlm.model.stateless_random import Integers
 
 
-def prefix(folder: Path, split: str, language: str) -> Path:
-    """Where fairseq looks for a language's split: the path without `.bin` and `.idx`."""
-    return Path(folder) / f"{split}.{language}"
-
-
 class Blocks:
-    """Blocks of up to `length` tokens over a language's running text; the last one may be shorter.
+    """Blocks of up to `length` tokens of a language's running text; the last one may be shorter.
 
     Args:
-        path: the binarized data without its suffix, e.g. `fairseq_processed/train.en` (mmap and lazy both work).
-        length: tokens in a block, without the `</s>` that is put before it.
+        prefix: the binarized data without `.bin` and `.idx`, e.g. `fairseq_processed/train.en` (mmap or lazy).
+        length: tokens of a block, without the `</s>` that is put before it.
 
     Raises:
-        UserError: the data is missing, damaged, empty or of another kind.
+        UserError: the data is missing, damaged, empty or of another format.
     """
 
-    def __init__(self, path: Path, length: int) -> None:
-        self.path = Path(path)
-        self.length = length
-        self._open()
-
-    def _open(self) -> None:
-        layout = read_layout(self.path)
-        data = data_file(self.path)
+    def __init__(self, prefix: Path, length: int) -> None:
+        self.prefix, self.length = prefix, length
+        layout, data = read_layout(prefix), data_file(prefix)
         if not layout.tokens:
             raise UserError(f"{data} is empty: the language has no text in this split")
-        self._shift = layout.id_shift
+        self._id_shift = layout.id_shift
         try:
             self._tokens = np.memmap(data, mode="r", dtype=layout.dtype)
         except OSError as failure:
@@ -55,20 +44,20 @@ class Blocks:
     def __len__(self) -> int:
         return -(-self.tokens // self.length)
 
-    def read(self, numbers: Integers, pad: int) -> tuple[Integers, Integers]:
-        """The blocks `numbers`, [blocks]: their tokens, [blocks, longest], filled up with `pad`, and their lengths."""
-        starts = numbers * self.length
+    def read(self, block_ids: Integers, pad: int) -> tuple[Integers, Integers]:
+        """Read blocks `block_ids`, [batch].
+
+        Returns:
+            Their tokens, [batch, longest], right-padded with `pad`, and their lengths, [batch].
+        """
+        starts = block_ids * self.length
         lengths = np.minimum(self.tokens - starts, self.length)
-        places = starts[:, None] + np.arange(lengths.max())
+        positions = starts[:, None] + np.arange(lengths.max())
         inside = np.arange(lengths.max()) < lengths[:, None]
-        tokens = np.asarray(self._tokens[np.minimum(places, self.tokens - 1)], dtype=np.int64) - self._shift
+        tokens = np.asarray(self._tokens[np.minimum(positions, self.tokens - 1)], dtype=np.int64) - self._id_shift
         tokens[~inside] = pad
         return tokens, lengths
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Travel to data-loader workers as a path, not as the mapped bytes."""
-        return {"path": self.path, "length": self.length}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.path, self.length = state["path"], state["length"]
-        self._open()
+        return type(self), (self.prefix, self.length)

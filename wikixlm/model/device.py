@@ -1,4 +1,4 @@
-"""Where to compute: the CPU or GPUs, and in which number format."""
+"""Device and number format: the CPU or GPUs, fp32, fp16 or bf16."""
 
 import os
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from wikixlm.errors import UserError
 CHOICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
-# What SLURM sets in a job that was given GPUs: lists of devices (0 is the first), and numbers of them (0 is none).
+# Set by SLURM in a job with GPUs: lists of devices (0 is the first), and numbers of them (0 is none).
 _SLURM_LISTS = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES")
 _SLURM_NUMBERS = ("SLURM_GPUS", "SLURM_GPUS_ON_NODE", "SLURM_GPUS_PER_NODE", "SLURM_GPUS_PER_TASK")
 _NO_LIST = ("", "-1", "none", "NoDevFiles")
@@ -22,10 +22,10 @@ class Device(NamedTuple):
 
 
 def choose(wanted: str, gpus: int = 1) -> Device:
-    """The device for `wanted`: auto takes GPUs where there are any, and the CPU elsewhere.
+    """The device for `wanted`; auto: GPUs where there are any, and the CPU elsewhere.
 
     Raises:
-        UserError: GPUs were asked for, by `cuda` or of SLURM, and can't be used; or fewer than `gpus` are there.
+        UserError: GPUs were requested, by `cuda` or of SLURM, and can't be used; or there are fewer than `gpus`.
     """
     if wanted == "cpu":
         return Device("cpu", "as asked for")
@@ -57,7 +57,7 @@ def _why_none() -> str:
 
 
 def _asked_of_slurm() -> str:
-    """The variable that tells that this SLURM job was given GPUs, or nothing."""
+    """The variable that shows that this SLURM job has GPUs; empty if none does."""
     if "SLURM_JOB_ID" not in os.environ:
         return ""
     for names, nothing in ((_SLURM_LISTS, _NO_LIST), (_SLURM_NUMBERS, ("", "0"))):
@@ -71,11 +71,11 @@ def choose_precision(wanted: str, device: Device, resumed: str | None) -> str:
     """fp32, fp16 or bf16.
 
     Args:
-        wanted: one of PRECISIONS. auto goes on in the precision of the checkpoint to resume; else fp32 on a CPU, and on
-            a GPU bf16, or fp16 where it has no bf16.
+        wanted: one of PRECISIONS. auto: the precision of the checkpoint to resume; else fp32 on a CPU, and on a GPU
+            bf16, or fp16 where it has no bf16.
         device: where to compute.
-        resumed: the precision that the training to go on with was started in, if any. (fairseq keeps other optimizer
-            state in half precision, and refuses to go on in another one.)
+        resumed: the precision that the training to resume was started in, if any. (fairseq's optimizer state differs
+            in half precision, and it refuses to resume in another one.)
 
     Raises:
         UserError: fp16 on a CPU.

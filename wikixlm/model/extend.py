@@ -1,10 +1,10 @@
 """Start a training from a finished model: the same vocabulary and languages, or more of them.
 
-Rows of the embeddings are carried over by symbol and by language code, whatever their order; everything else is taken
-as it is. New symbols' rows are drawn from the normal distribution of the trained ones, dimension by dimension, so that
-they neither swamp nor vanish in the softmax (Hewitt, "Initializing new word embeddings for pretrained language models",
-2021); a new language's row is the mean of the trained ones. fairseq then loads the result with
-`--finetune-from-model`, which takes the weights alone: optimizer, schedule and data start afresh.
+Rows of the embeddings are copied by symbol and by language code, whatever their order; all other weights are copied as
+they are. New symbols' rows are drawn from the normal distribution of the trained ones, dimension by dimension, so that
+they neither dominate nor vanish in the softmax (Hewitt, "Initializing new word embeddings for pretrained language
+models", 2021); a new language's row is the mean of the trained ones. fairseq then loads the result with
+`--finetune-from-model`, which reads the weights alone: optimizer, schedule and data start anew.
 """
 
 import argparse
@@ -32,18 +32,18 @@ _FILLER = re.compile(r"madeupword\d{4}")
 
 
 @dataclass(frozen=True)
-class Names:
-    """What the rows of a model's embeddings stand for: symbols (special ones first) and language codes, in order."""
+class RowNames:
+    """The names of the embeddings' rows, in order: symbols (special ones first) and language codes."""
 
     symbols: Sequence[str]
     languages: Sequence[str]
 
 
-def load_model(path: Path) -> dict[str, Any]:
-    """A fairseq checkpoint as plain data, on the CPU.
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Load a fairseq checkpoint as plain data, on the CPU.
 
     Raises:
-        UserError: the file is missing, damaged, holds more than data, or is no masked language model.
+        UserError: the file is missing, damaged, holds more than data, or is not a masked language model.
     """
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -67,34 +67,34 @@ def dictionary_symbols(path: Path) -> list[str]:
     return [*SPECIALS, *(line.rsplit(" ", 1)[0] for line in lines if line)]
 
 
-def names_of(checkpoint: dict[str, Any], path: Path) -> Names:
-    """The model's symbols and languages: from the checkpoint itself, or from the data that it was trained on.
+def row_names(checkpoint: dict[str, Any], path: Path) -> RowNames:
+    """The names of the model's rows: from the checkpoint itself, or from the data that it was trained on.
 
     Raises:
-        UserError: it is a checkpoint of fairseq's own task, which doesn't keep them, and the data is gone.
+        UserError: it is a checkpoint of fairseq's own task, which doesn't store them, and the data is gone.
     """
     state = checkpoint.get("task_state") or {}
     if "symbols" in state and "languages" in state:
-        return Names(state["symbols"], state["languages"])
+        return RowNames(state["symbols"], state["languages"])
     task = (checkpoint.get("cfg") or {}).get("task") or {}
     options = task if isinstance(task, dict) else vars(task)
     data, languages = options.get("data"), options.get("monolingual_langs")
     if not data or not languages:
-        raise UserError(f"{path} doesn't tell its vocabulary and languages; train it with the wikixlm recipe")
+        raise UserError(f"{path} does not hold its vocabulary and languages; train it with the wikixlm recipe")
     symbols = dictionary_symbols(Path(data.split(":")[0]) / "dict.txt")
-    return Names(symbols, [code.strip() for code in languages.split(",")])
+    return RowNames(symbols, [code.strip() for code in languages.split(",")])
 
 
-def extend(weights: dict[str, Tensor], old: Names, new: Names, seed: int) -> dict[str, Tensor]:
-    """The weights for the symbols and languages of `new`, which must hold all of `old`.
+def extend_weights(weights: dict[str, Tensor], old: RowNames, new: RowNames, seed: int) -> dict[str, Tensor]:
+    """Extend weights to the symbols and languages of `new`, which must contain all of `old`.
 
     Args:
         weights: state dict of a model whose rows are `old`.
-        old, new: what the rows stand for before and after.
-        seed: of the new rows' random start.
+        old, new: names of the rows before and after.
+        seed: of the new rows' random values.
 
     Raises:
-        UserError: sizes and names don't agree, or a symbol or language would be lost (but for fillers).
+        UserError: sizes and names disagree, or a symbol or language would be lost (except fillers).
     """
     _check("symbols", old.symbols, new.symbols, len(weights[_TOKENS]))
     _check("languages", old.languages, new.languages, len(weights[_LANGUAGES]))
@@ -123,33 +123,33 @@ def _check(kind: str, old: Sequence[str], new: Sequence[str], rows: int) -> None
 
 
 def _carry_over(rows: Tensor, old: Sequence[str], new: Sequence[str], fresh: Tensor) -> Tensor:
-    """`fresh`, [new, …], with the rows of those names that have one already, [old, …]."""
-    place = {name: number for number, name in enumerate(new)}
-    kept = [number for number, name in enumerate(old) if name in place]
+    """`fresh`, [len(new), …], with the rows of those names that have one in `rows`, [len(old), …]."""
+    new_row = {name: number for number, name in enumerate(new)}
+    kept = [number for number, name in enumerate(old) if name in new_row]
     result = fresh.to(rows.dtype).clone()
-    result[[place[old[number]] for number in kept]] = rows[kept]
+    result[[new_row[old[number]] for number in kept]] = rows[kept]
     return result
 
 
-def prepare(model: Path, dictionary: Path, languages: Sequence[str], output: Path, seed: int) -> int:
-    """Write to `output` the checkpoint that `--finetune-from-model` starts from.
+def write_start_checkpoint(model: Path, dictionary: Path, languages: Sequence[str], output: Path, seed: int) -> int:
+    """Write the checkpoint that `--finetune-from-model` starts from.
 
     Args:
         model: the finished model.
         dictionary: `dict.txt` of the data to train on.
         languages: the languages to train on, in order.
-        output: where the checkpoint goes.
-        seed: of the new rows' random start.
+        output: path of the new checkpoint.
+        seed: of the new rows' random values.
 
     Returns:
-        The number of positions the model has, which `--max-positions` must be given.
+        The model's number of positions, the value for `--max-positions`.
 
     Raises:
-        UserError: see `load_model`, `names_of` and `extend`.
+        UserError: see `load_checkpoint`, `row_names` and `extend_weights`.
     """
-    checkpoint = load_model(model)
-    new = Names(dictionary_symbols(dictionary), languages)
-    weights = extend(checkpoint["model"], names_of(checkpoint, model), new, seed)
+    checkpoint = load_checkpoint(model)
+    new = RowNames(dictionary_symbols(dictionary), languages)
+    weights = extend_weights(checkpoint["model"], row_names(checkpoint, model), new, seed)
     state = {
         "args": None,
         "cfg": None,

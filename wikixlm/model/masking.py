@@ -1,9 +1,9 @@
-"""Which tokens of an example the model must predict, and what it sees in their place.
+"""Masking: which tokens of an example the model must predict, and what it sees in their place.
 
 The choice is a pure function of (seed, epoch, example index): training, validation, `wikixlm evaluate` and a resumed
-run all see the same masks for the same example, however examples are batched and whoever reads them. The scheme is
-BERT's and XLM's (Devlin et al. 2019; Lample and Conneau 2019): of the chosen tokens 80 % are replaced by `<mask>`,
-10 % by a random symbol, 10 % are left as they are. As in fairseq's legacy MaskedLMDataset exactly
+run all see the same masks for the same example, however examples are batched and whichever worker reads them. The
+scheme is BERT's and XLM's (Devlin et al. 2019; Lample and Conneau 2019): of the chosen tokens 80 % are replaced by
+`<mask>`, 10 % by a random symbol, 10 % stay as they are. As in fairseq's legacy MaskedLMDataset exactly
 ceil(ratio * length) tokens of each example are chosen, line ends (`</s>`) included, the leading `</s>` never.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from wikixlm.model.stateless_random import Integers, keys, words
+from wikixlm.model.stateless_random import Integers, derive_key, random_words
 
 # What validation and evaluation mask, whatever the training masks: the field's figures are for 15 %.
 HELD_OUT_RATIO = 0.15
@@ -46,35 +46,35 @@ class Masking:
 
 
 def mask_tokens(
-    tokens: Integers, lengths: Integers, indices: Integers, seed: int, epoch: int, masking: Masking
+    tokens: Integers, lengths: Integers, example_ids: Integers, seed: int, epoch: int, masking: Masking
 ) -> tuple[Integers, npt.NDArray[np.bool_]]:
     """Mask a batch of examples.
 
     Args:
-        tokens: ids, [examples, width]; what lies beyond an example's length is never chosen.
-        lengths: tokens of each example, [examples], each at most `width`.
-        indices: the number of each example, [examples].
+        tokens: ids, [batch, seq_len]; what lies beyond an example's length is never chosen.
+        lengths: tokens of each example, [batch], each at most `seq_len`.
+        example_ids: the number of each example, [batch].
         seed, epoch: with an example's number, all that its masks depend on.
         masking: how to mask.
 
     Returns:
-        What the model sees, [examples, width], and which tokens it must predict, [examples, width].
+        What the model sees, [batch, seq_len], and which tokens it must predict, [batch, seq_len].
     """
-    width = tokens.shape[1]
-    key = keys(seed, epoch, indices)[:, None]
-    counters = 2 * np.arange(width, dtype=np.int64)
-    order = words(key, counters)
-    order[np.arange(width) >= lengths[:, None]] = np.iinfo(np.uint64).max
+    seq_len = tokens.shape[1]
+    key = derive_key(seed, epoch, example_ids)[:, None]
+    counters = 2 * np.arange(seq_len, dtype=np.int64)
+    order = random_words(key, counters)
+    order[np.arange(seq_len) >= lengths[:, None]] = np.iinfo(np.uint64).max
     counts = np.ceil(lengths * masking.ratio).astype(np.int64)
     chosen = np.zeros(tokens.shape, dtype=np.bool_)
-    np.put_along_axis(chosen, order.argsort(axis=1), np.arange(width) < counts[:, None], axis=1)
+    np.put_along_axis(chosen, order.argsort(axis=1), np.arange(seq_len) < counts[:, None], axis=1)
     source = tokens.copy()
-    source[chosen] = _replace(tokens[chosen], words(key, counters + 1)[chosen], masking)
+    source[chosen] = _replacements(tokens[chosen], random_words(key, counters + 1)[chosen], masking)
     return source, chosen
 
 
-def _replace(tokens: Integers, random: npt.NDArray[np.uint64], masking: Masking) -> Integers:
-    """What stands in for `tokens`: the upper 24 bits of `random` choose the kind, the lower 40 the random symbol."""
+def _replacements(tokens: Integers, random: npt.NDArray[np.uint64], masking: Masking) -> Integers:
+    """Replacements of `tokens`: the upper 24 bits of `random` choose the kind, the lower 40 the random symbol."""
     share = (random >> np.uint64(40)).astype(np.float64) / 2**24
     symbols = (random & np.uint64(2**40 - 1)) % np.uint64(masking.last_id - masking.first_id)
     replaced = np.where(share < masking.masked + masking.random, symbols.astype(np.int64) + masking.first_id, tokens)

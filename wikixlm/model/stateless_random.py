@@ -1,9 +1,10 @@
 """Random numbers without a state: each is a pure function of a few integers.
 
-Data order and masks are drawn from here, so that they do not depend on how examples are batched, which worker reads
-them, or where a killed run stopped. The generator is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
+Data order and masks use these, so they do not depend on how examples are batched, which worker reads them, or where a
+killed run stopped. The generator is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
 number generators", OOPSLA 2014) read by position; the shuffle is a Feistel network over the smallest even number of
-bits, walked until it lands inside the range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+bits, repeated until it lands inside the range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA
+2002).
 """
 
 import numpy as np
@@ -23,8 +24,8 @@ def mix(words: Words) -> Words:
     return words ^ (words >> np.uint64(31))
 
 
-def keys(*parts: int | Integers) -> Words:
-    """One 64-bit key for each combination of the integers in `parts` (arrays broadcast); order matters."""
+def derive_key(*parts: int | Integers) -> Words:
+    """One 64-bit key for each combination of the integers in `parts` (arrays broadcast); their order matters."""
     key = np.zeros(1, dtype=np.uint64)
     for part in parts:
         words = np.atleast_1d(np.asarray(part, dtype=np.int64)).view(np.uint64)
@@ -32,17 +33,17 @@ def keys(*parts: int | Integers) -> Words:
     return key
 
 
-def words(key: Words, counters: Integers) -> Words:
-    """The random words of `key` at `counters` (broadcast against each other)."""
+def random_words(key: Words, counters: Integers) -> Words:
+    """The random 64-bit words of `key` at `counters` (broadcast against each other)."""
     return mix(key + (counters.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
 
 
-def shuffled(positions: Integers, size: int, key: Words) -> Integers:
-    """Where a random permutation of range(size) sends `positions`; the permutation is chosen by `key`.
+def permuted(positions: Integers, size: int, key: Words) -> Integers:
+    """Apply a random permutation of range(size), chosen by `key`, to `positions`.
 
     Args:
         positions: integers in [0, size), any shape.
-        size: the length of the range; memory does not grow with it.
+        size: the length of the range; memory is independent of it.
         key: one key, or one for each position.
     """
     if size <= 1:

@@ -239,7 +239,7 @@ def init_arguments(run: TrainingRun) -> list[str]:
     if settings.init_from is None:
         return []
     weights = run.save_dir / INITIAL_WEIGHTS
-    positions = extend.prepare(
+    positions = extend.write_start_checkpoint(
         Path(settings.init_from), run.data[0] / "dict.txt", run.languages, weights, settings.seed
     )
     return ["--finetune-from-model", str(weights), "--max-positions", str(positions)]

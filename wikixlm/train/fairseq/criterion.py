@@ -1,4 +1,4 @@
-"""The loss: cross-entropy of the masked tokens, summed; no other position meets the vocabulary.
+"""The loss: summed cross-entropy of the masked tokens; no other position is projected on the vocabulary.
 
 In fairseq's log `loss` is in nats per masked token and `ppl` is e to it (fairseq's own criteria log bits), so that the
 figures are those of evaluation/mlm_perplexity.tsv.
@@ -20,8 +20,8 @@ from wikixlm.model.perplexity import perplexity
 class MaskedTokensLoss(FairseqCriterion):
     """Sum over the masked tokens, with their number as the sample size.
 
-    fairseq divides the gradient by the sum of the sample sizes over all workers and all batches of an update: what
-    counts is the mean over the update's masked tokens, however they are spread.
+    fairseq divides the gradient by the sum of the sample sizes over all workers and all batches of an update, so it is
+    the mean over the update's masked tokens, however they are distributed.
     """
 
     def forward(self, model: Any, sample: Batch, reduce: bool = True) -> tuple[Tensor, int, dict[str, Any]]:

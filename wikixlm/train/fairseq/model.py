@@ -34,7 +34,7 @@ _BASE = {
     "neighbour_logit": InitConfig.neighbour_logit,
     "compile_layers": False,
 }
-# What the network does, and BertForMaskedLM with it; other values of these options would be ignored in silence.
+# Options that the network, as BertForMaskedLM, has one value for; another one would be ignored silently.
 _FIXED = (
     "encoder_learned_pos",
     "share_encoder_input_output_embed",
@@ -48,7 +48,7 @@ def network_config(args: argparse.Namespace, vocab_size: int, num_languages: int
     """The network's sizes and rates from fairseq's options.
 
     Raises:
-        ValueError: an option asks for what this network (and the exported one) does not have.
+        ValueError: an option has a value that this network (and the exported one) does not support.
     """
     for name in _FIXED:
         value = getattr(args, name, _BASE[name])
@@ -100,8 +100,8 @@ class WikixlmModel(BaseFairseqModel):
             "--neighbour-logit",
             type=float,
             metavar="L",
-            help="the first layer's heads start out looking at the places 1, 2, … before and behind, by this logit "
-            "(0: at none)",
+            help="the first layer's heads start out attending to positions 1, 2, … before and behind, with this logit "
+            "(0: to none)",
         )
         parser.add_argument(
             "--compile-layers", action="store_true", help="compile each layer, and the loss, with torch.compile"
@@ -123,10 +123,10 @@ class WikixlmModel(BaseFairseqModel):
         return model
 
     def compile_parts(self) -> None:
-        """Have torch.compile fuse what each layer does, and the loss, whose logits in fp32 are then never written."""
+        """Have torch.compile fuse each layer, and the loss, whose fp32 logits are then never written to memory."""
         for layer in self.encoder.sentence_encoder.layers:
             layer.compile()
-        # Training, validation, padding and the last layer each have a graph of their own, for fixed and for any shapes.
+        # Training, validation, padding and the last layer each have graphs of their own, for fixed and for any shapes.
         torch._dynamo.config.recompile_limit = 32
         self.cross_entropy = torch.compile(summed_cross_entropy)
 

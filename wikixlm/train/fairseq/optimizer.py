@@ -36,7 +36,7 @@ class FusedAdamW(FairseqOptimizer):
 
     @property
     def optimizer_config(self) -> dict[str, Any]:
-        """What a resumed run takes from its configuration."""
+        """The options that a resumed run reads from its configuration."""
         lr = self.cfg.lr
         return {
             "lr": lr if isinstance(lr, float) else lr[0],
@@ -50,7 +50,7 @@ class FusedAdamW(FairseqOptimizer):
         self._factor = self._factor * c
 
     def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Any = None) -> torch.Tensor:
-        """The norm of the (scaled) gradients, which the next step brings down to `max_norm` if that is above 0."""
+        """The norm of the (scaled) gradients, which the next step clips to `max_norm` if that is above 0."""
         gradients = [parameter.grad for parameter in self.params if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients) * self._factor
         if aggregate_norm_fn is not None:
@@ -61,9 +61,9 @@ class FusedAdamW(FairseqOptimizer):
         return norm
 
     def step(self, closure: Any = None, scale: float = 1.0, groups: Any = None) -> None:
-        """Update the parameters, but none where the norm that was taken of the gradients is not finite.
+        """Update the parameters, or none of them where the gradients' norm is not finite.
 
-        The kernel divides gradients by `grad_scale`, so it is given the inverse.
+        The kernel divides gradients by `grad_scale`, so it gets the inverse of the factor.
         """
         factor = torch.as_tensor(self._factor / scale, dtype=torch.float32)
         device = next(iter(self.params)).device

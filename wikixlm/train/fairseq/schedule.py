@@ -1,8 +1,7 @@
 """fairseq's learning-rate schedule `wikixlm_warmup`: linear warm-up, then one of several ways down.
 
-Neither end is 0: the first update already has a rate (fairseq's own schedules spend it at 0, and under
-`--stop-min-lr` take that 0 for the end of the training), and so has the last. A run that goes on with a larger
-max_update follows the longer line from where it is.
+No update has a rate of 0: fairseq's own schedules start at 0, which `--stop-min-lr` mistakes for the end of the
+training. A run that is resumed with a larger max_update follows the longer line from where it is.
 """
 
 from dataclasses import dataclass, field
@@ -13,8 +12,8 @@ from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
 DECAYS = ChoiceEnum(["linear", "trapezoidal", "inverse_sqrt", "none"])
-TO_THE_END = ("linear", "trapezoidal")  # those that need to know the last update
-COOLDOWN = 0.2  # share of the updates after warm-up that a trapezoid goes down in
+NEED_MAX_UPDATE = ("linear", "trapezoidal")
+COOLDOWN = 0.2  # share of the updates after warm-up in which a trapezoid falls
 
 
 @dataclass
@@ -39,7 +38,7 @@ def rate(update: int, peak: float, warmup: int, total: int, decay: str) -> float
     Args:
         update: the update's number, from 0.
         peak: the rate at the end of the warm-up.
-        warmup, total: updates of the warm-up, and of the whole run (the latter only for `TO_THE_END`).
+        warmup, total: updates of the warm-up, and of the whole run (the latter only for `NEED_MAX_UPDATE`).
         decay: `linear`, `trapezoidal`, `inverse_sqrt` or `none`.
     """
     if update < warmup:
@@ -60,7 +59,7 @@ class WarmupSchedule(FairseqLRScheduler):
 
     def __init__(self, cfg: ScheduleConfig, optimizer: Any) -> None:
         super().__init__(cfg, optimizer)
-        if str(cfg.lr_decay) in TO_THE_END and not cfg.max_update:
+        if str(cfg.lr_decay) in NEED_MAX_UPDATE and not cfg.max_update:
             raise ValueError(f"--lr-decay {cfg.lr_decay} needs --max-update")
         self.step_update(0)
 

@@ -12,9 +12,10 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
+from wikixlm.binarize.indexed_format import index_file, split_prefix
 from wikixlm.errors import UserError
 from wikixlm.model.batches import Batch, Symbols
-from wikixlm.model.blocks import Blocks, prefix
+from wikixlm.model.blocks import Blocks
 from wikixlm.model.masking import HELD_OUT_RATIO, Masking
 from wikixlm.model.perplexity import perplexity
 from wikixlm.train.fairseq.dataset import HeldOutExamples, Language, TrainingExamples
@@ -28,7 +29,7 @@ class WikixlmTaskConfig(FairseqDataclass):
 
     data: str = field(
         default=MISSING,
-        metadata={"help": "folder of the binarized data; several, joined by colons, are read one an epoch, in turn"},
+        metadata={"help": "folder of the binarized data; of several, joined by colons, each epoch reads one, in turn"},
     )
     monolingual_langs: str = field(
         default=MISSING, metadata={"help": "languages, joined by commas; their order gives their ids"}
@@ -38,7 +39,9 @@ class WikixlmTaskConfig(FairseqDataclass):
     )
     alpha: float = field(
         default=0.7,
-        metadata={"help": "languages are drawn in proportion to (number of examples)^alpha: 1 as they are, 0 equally"},
+        metadata={
+            "help": "languages are sampled in proportion to (number of examples)^alpha: 1 as they are, 0 equally"
+        },
     )
     mask_ratio: float = field(
         default=0.3, metadata={"help": "share of the tokens to predict in training; held-out data has 0.15"}
@@ -84,11 +87,11 @@ class WikixlmTask(FairseqTask):
         return int(self.cfg.tokens_per_sample)
 
     def masking(self, ratio: float) -> Masking:
-        """How to mask: random replacements are any symbol but the special ones, as in fairseq's own task."""
+        """How to mask: random replacements are any symbols except the special ones, as in fairseq's own task."""
         return Masking(self.dictionary.mask(), self.dictionary.nspecial, len(self.dictionary), ratio)
 
     def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any) -> None:
-        """Open a split: `train…` to be drawn from, any other to be gone through once."""
+        """Open a split: training examples are drawn, those of other splits are read once, in order."""
         folders = utils.split_paths(self.cfg.data)
         train = split.startswith("train")
         folder = folders[(epoch - 1) % len(folders) if train else 0]
@@ -107,22 +110,22 @@ class WikixlmTask(FairseqTask):
             logger.info("%s %s.%s: %d examples, %d an epoch", folder, split, language.code, size, count)
 
     def _open(self, folder: Path, split: str, optional: bool) -> list[Language]:
-        """The languages with text in `folder`; in a spread-out corpus a small language need not be in every folder."""
+        """The languages with text in `folder`; of several folders not every one need have a small language."""
         length = self.cfg.tokens_per_sample - 1
         if length < 1:
             raise UserError(f"train.tokens_per_sample is {length + 1}; it must be at least 2")
-        paths = [prefix(folder, split, code) for code in self.languages]
+        paths = [split_prefix(folder, split, code) for code in self.languages]
         languages = [
             Language(code, number, Blocks(path, length))
             for number, (code, path) in enumerate(zip(self.languages, paths, strict=True))
-            if not optional or path.with_name(f"{path.name}.idx").exists()
+            if not optional or index_file(path).exists()
         ]
         if not languages:
             raise UserError(f"{folder} has no {split} data of {', '.join(self.languages)}")
         return languages
 
     def valid_step(self, sample: Batch, model: Any, criterion: Any) -> tuple[Any, int, dict[str, Any]]:
-        """As every task's, with a table of the languages' figures added: [languages, (loss, tokens, correct)]."""
+        """As in every task, plus a table of the figures by language, [num_languages, 3]: loss, tokens, correct."""
         loss, size, log = super().valid_step(sample, model, criterion)
         table = torch.zeros(len(self.languages), 3, dtype=torch.float64, device=log["loss"].device)
         table[sample["language"], 0] = log["loss"]
@@ -153,7 +156,7 @@ class WikixlmTask(FairseqTask):
         metrics.log_derived("accuracy", self._mean("accuracy"), priority=12)
 
     def _mean(self, figure: str) -> Any:
-        """The arithmetic mean over the languages that were seen, as XLM reports it."""
+        """The arithmetic mean over the languages with held-out data, as XLM reports it."""
 
         def mean(meters: Any) -> float:
             names = [f"{figure}_{code}" for code in self.languages if f"{figure}_{code}" in meters]
@@ -162,11 +165,15 @@ class WikixlmTask(FairseqTask):
         return mean
 
     def state_dict(self) -> dict[str, Any]:
-        """What makes a checkpoint tell its own dictionary and languages, wherever the data has gone."""
+        """The dictionary and languages, stored in each checkpoint: it can then be used without the data."""
         return {"symbols": list(self.dictionary.symbols), "languages": list(self.languages)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another dictionary."""
+        """Check the checkpoint's dictionary.
+
+        Raises:
+            UserError: it is not the data's.
+        """
         if state_dict.get("symbols", self.dictionary.symbols) != self.dictionary.symbols:
             raise UserError("the checkpoint was trained with another dictionary than the data's dict.txt")
 
