@@ -54,7 +54,6 @@ STAGES = {
     "plan": ("wikixlm.plan.command", "what a run will need: downloads, disk, hours, jobs"),
     "status": ("wikixlm.workflow.status", "how far a run is: languages by stages, what failed, time left"),
     "report": ("wikixlm.report.command", "one HTML page on a run, finished or not: data, learning, cost"),
-    "jobs": ("wikixlm.report.jobs", "what the jobs of a run took, against what was asked for"),
     "summary": ("wikixlm.report.summary", "where the model is, its perplexities, and what to type next"),
 }
 

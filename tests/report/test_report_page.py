@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.reports import CONFIGURATION, make_run, make_text, make_training, perplexities
 from wikixlm.files import read_json, write_json
-from wikixlm.report import answers, model, text
+from wikixlm.report import answers, run_tables, text_tables
 from wikixlm.report.command import report
-from wikixlm.report.run import Run
+from wikixlm.report.run_files import RunFiles
 
 
 class Page(HTMLParser):
@@ -42,12 +42,12 @@ def finished(tmp_path_factory):
     return directory
 
 
-def answer(run: Run, number: int) -> answers.Answer:
+def answer(run: RunFiles, number: int) -> answers.Answer:
     return answers.answers(run)[number]
 
 
 def test_the_four_answers_of_a_finished_run(finished):
-    data, lost, learned, price = answers.answers(Run(finished))
+    data, lost, learned, price = answers.answers(RunFiles(finished))
     assert data.short == "1,301 tokens"
     assert data.sentences.startswith("3 languages: en, de and ka, from Wikipedia dumps on disk (ka: text of your own).")
     assert "120 pages gave 62 articles with text and 133 paragraphs: 630 words" in data.sentences
@@ -75,7 +75,7 @@ def test_the_four_answers_of_a_finished_run(finished):
 def test_whether_it_learned_is_told_by_the_baseline(tmp_path, figures, short, said):
     make_text(tmp_path)
     perplexities(tmp_path, figures)
-    found = answer(Run(tmp_path, CONFIGURATION), 2)
+    found = answer(RunFiles(tmp_path, CONFIGURATION), 2)
     assert found.short == short
     assert said in found.sentences
 
@@ -83,7 +83,7 @@ def test_whether_it_learned_is_told_by_the_baseline(tmp_path, figures, short, sa
 def test_a_training_under_way_says_how_far_it_is(tmp_path):
     make_text(tmp_path)
     make_training(tmp_path)
-    found = answer(Run(tmp_path, CONFIGURATION), 2)
+    found = answer(RunFiles(tmp_path, CONFIGURATION), 2)
     assert found.sentences == "Not evaluated yet. Training is at update 40 of 40; validation perplexity 260."
 
 
@@ -91,7 +91,7 @@ def test_missing_pages_are_said_first(tmp_path):
     make_text(tmp_path)
     path = tmp_path / "work" / "counts" / "extract" / "de" / "00000-of-00001.json"
     write_json(path, read_json(path) | {"pages": 15})
-    found = answer(Run(tmp_path, CONFIGURATION), 1)
+    found = answer(RunFiles(tmp_path, CONFIGURATION), 1)
     assert "3 are not accounted for" in found.sentences
     assert found.good is False
 
@@ -140,11 +140,11 @@ def test_no_stand_in_colour_and_no_black_is_left_in_a_figure(finished):
 
 
 def test_a_table_read_back_is_the_one_computed(finished):
-    run = Run(finished)
+    run = RunFiles(finished)
     read = pd.read_csv(finished / "report" / "pages.tsv", sep="\t")
-    assert list(read["documents"]) == list(text.pages(run)["documents"])
+    assert list(read["documents"]) == list(text_tables.pages(run)["documents"])
     read = pd.read_csv(finished / "report" / "perplexity.tsv", sep="\t")
-    assert list(read["perplexity"]) == list(model.perplexity(run)["perplexity"])
+    assert list(read["perplexity"]) == list(run_tables.perplexity(run)["perplexity"])
 
 
 @pytest.mark.parametrize("stage", ["extract", "split", "all text"])
@@ -208,8 +208,8 @@ def test_xnli_is_shown_where_it_was_run(tmp_path):
     rows += [("mean", "test", "mean", 18, 0.665, 0.09), ("en", "test", "std", 9, 0.014, 0.0)]
     lines = ["language\tsplit\tseed\texamples\taccuracy\tgap", *("\t".join(map(str, row)) for row in rows)]
     (tmp_path / "evaluation" / "xnli.tsv").write_text("\n".join(lines) + "\n")
-    run = Run(tmp_path, CONFIGURATION)
-    assert list(model.xnli_test(model.xnli(run))["accuracy"]) == [0.71, 0.62]
+    run = RunFiles(tmp_path, CONFIGURATION)
+    assert list(run_tables.xnli_test(run_tables.xnli(run))["accuracy"]) == [0.71, 0.62]
     report(tmp_path, CONFIGURATION, tmp_path / "report.html", tmp_path / "report")
     html = (tmp_path / "report.html").read_text()
     assert "9.0 points" in html

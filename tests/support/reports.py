@@ -15,6 +15,7 @@ from wikixlm.evaluate import scoring as evaluation
 from wikixlm.extract import extract, plain_text
 from wikixlm.files import write_json
 from wikixlm.tokenize import tokenize
+from wikixlm.workflow import events
 
 SHARDS = {"en": 2, "de": 1, "ka": 1}
 CONFIGURATION: dict[str, Any] = {
@@ -108,10 +109,8 @@ def make_training(directory: Path) -> None:
     folder = directory / "checkpoints" / "mlm"
     folder.mkdir(parents=True)
     (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    (directory / "logs").mkdir(exist_ok=True)
-    (directory / "logs" / "train_mlm.log").write_text(
-        "2026-11-24 INFO wikixlm 0.1.0: train --gpus 2 --nodes 2 --threads 4\ntraining on 2 GPUs: A100\n"
-    )
+    session = {"device": "cuda", "device_reason": "A100", "gpus": 2, "workers": 2, "nodes": 2}
+    (folder / "wikixlm_sessions.jsonl").write_text(f"{json.dumps(session)}\n")
     benchmarks = directory / "logs" / "benchmarks"
     for name, line in {
         "extract/en/00000-of-00002": "10.0\t0:00:10\t50.0\t0\t0\t0\t0\t0\t90\t9.0",
@@ -165,7 +164,20 @@ def make_run(directory: Path) -> Path:
         },
     )  # fmt: skip
     perplexities(directory, {"en": (50.0, 100.0), "de": (60.0, 120.0), "ka": (70.0, 200.0)})
-    log = directory / ".snakemake" / "log" / "2026-11-24T100000.snakemake.log"
-    log.parent.mkdir(parents=True)
-    log.write_text("[Tue Nov 24 10:00:00 2026]\nrule x:\n[Tue Nov 24 10:30:00 2026]\nFinished jobid: 1 (Rule: x)\n")
+    make_events(directory)
     return directory
+
+
+def make_events(directory: Path) -> None:
+    """A call of half an hour: a job that was sent again with more memory, and the training."""
+    resources = {"mem_mb": 2000, "runtime": 60}
+    job = events.JobSent(10, 1, "extract", True, 1, {"lang": "en", "shard": "00000-of-00002"}, ["x"], [],
+                         "logs/benchmarks/extract/en/00000-of-00002.tsv", {**resources, "mem_mb": 1000})  # fmt: skip
+    again = dataclasses.replace(job, time=20, resources=resources)
+    train = dataclasses.replace(job, rule="train_mlm", jobid=2, threads=4, benchmark="logs/benchmarks/train_mlm.tsv",
+                                resources={"mem_mb": 16000, "runtime": 1440})  # fmt: skip
+    path = directory / "work" / "events.jsonl"
+    for event in (events.RunStarted(0, "snakemake", "here", ""), job, events.JobFailed(15, 1, [], "", ""), again,
+                  train, events.RunEnded(1800)):  # fmt: skip
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"event": event.event, **dataclasses.asdict(event)}) + "\n")

@@ -1,5 +1,5 @@
-"""The report of a run: one HTML page to look at, and its figures as tab-separated tables beside it.
+"""The report of a run: one HTML page, and its figures as tab-separated tables beside it.
 
-`run` finds what a run directory holds, `text`, `model`, `setup` and `cost` make tables of it, `figures` draws them,
-`answers` says the four things that a reader wants first, and `page` puts everything into one file.
+`run_files` finds what a run directory holds, `text_tables` and `run_tables` make tables of it, `figures` draws them,
+`answers` has the four answers that a reader wants first, `sections` what each part says, and `page` the whole.
 """

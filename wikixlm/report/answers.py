@@ -1,10 +1,11 @@
-"""The four answers that a reader wants first: what data, how much was lost, did it learn, what did it cost."""
+"""The four answers that a reader wants first: what data, how much was lost, did it learn, what did it run_tables."""
 
 from typing import NamedTuple
 
 from wikixlm import formatting
-from wikixlm.report import cost, model, text
-from wikixlm.report.run import Run
+from wikixlm.report import run_tables, text_tables
+from wikixlm.report.run_files import RunFiles
+from wikixlm.workflow import job_costs
 
 # A perplexity below this share of the unigram baseline is more than the plateau: there, models end a few percent
 # below the baseline at most (or above it), because they know how often tokens occur and nothing else.
@@ -21,17 +22,17 @@ class Answer(NamedTuple):
     good: bool | None = None
 
 
-def answers(run: Run) -> list[Answer]:
+def answers(run: RunFiles) -> list[Answer]:
     """The four, in this order; for what a run has not got to yet they say so."""
     return [data(run), lost(run), learned(run), price(run)]
 
 
-def data(run: Run) -> Answer:
+def data(run: RunFiles) -> Answer:
     """Languages, dates, and the way from pages to tokens in numbers."""
     question, section = "What data?", "data"
     several = f"{len(run.languages)} languages" if len(run.languages) > 1 else "one language"
     names = f"{several.capitalize()}: {formatting.listed(run.languages)}{_origin(run)}."
-    flow = text.flow(run)
+    flow = text_tables.flow(run)
     if flow is None:
         return Answer(question, several, f"{names} No text has been extracted yet.", section)
     total = flow.sum(numeric_only=True, skipna=True)
@@ -43,7 +44,7 @@ def data(run: Run) -> Answer:
     return Answer(question, f"{formatting.large(total['tokens'])} tokens", said, section)
 
 
-def _origin(run: Run) -> str:
+def _origin(run: RunFiles) -> str:
     """Where the text is from, as words that follow the languages."""
     dates = sorted({str(downloaded["date"]) for each in run.languages if (downloaded := run.downloaded(each))})
     own = [each for each in run.languages if run.own_text(each)]
@@ -54,18 +55,18 @@ def _origin(run: Run) -> str:
     return said + (f" ({formatting.listed(own)}: text of your own)" if 0 < len(own) < len(run.languages) else "")
 
 
-def lost(run: Run) -> Answer:
+def lost(run: RunFiles) -> Answer:
     """Articles and lines that did not arrive, by reason, and whether everything is accounted for."""
     question, section = "How much was lost, and where?", "flow"
-    pages, lines = text.pages(run), text.lines(run)
+    pages, lines = text_tables.pages(run), text_tables.lines(run)
     if pages is None:
         return Answer(question, "not yet", "No pages have been read yet.", section)
     sums = pages.sum(numeric_only=True)
-    articles, gone = int(sums["articles"]), {name: int(sums[name]) for name in text.LOST}
+    articles, gone = int(sums["articles"]), {name: int(sums[name]) for name in text_tables.LOST}
     short = f"{formatting.percent(sum(gone.values()) / articles)} of articles" if articles else "no articles"
     reasons = {"empty": "without text", "dropped_short": "under extract.min_chars", "skipped": "failed in extraction"}
     said = _dropped(articles, "articles", gone, reasons)
-    if others := sum(int(sums[name]) for name in text.NOT_TAKEN):
+    if others := sum(int(sums[name]) for name in text_tables.NOT_TAKEN):
         said += f" {others:,} more pages of the dumps are redirects or otherwise no articles."
     missing = int(sums["unaccounted"])
     if lines is not None:
@@ -92,10 +93,10 @@ def _dropped(total: int, what: str, counts: dict[str, int], reasons: dict[str, s
     return f"Dropped of {total:,} {what}: {found}."
 
 
-def learned(run: Run) -> Answer:
+def learned(run: RunFiles) -> Answer:
     """The test perplexity against the unigram baseline, or how far the training is."""
     question, section = "Did it learn?", "perplexity"
-    frame = model.perplexity(run)
+    frame = run_tables.perplexity(run)
     if frame is None:
         return _in_training(run, question)
     split = "test" if (frame["split"] == "test").any() else str(frame["split"].iloc[-1])
@@ -119,7 +120,7 @@ def learned(run: Run) -> Answer:
     return Answer(question, short, said, section, good=False)
 
 
-def _in_training(run: Run, question: str) -> Answer:
+def _in_training(run: RunFiles, question: str) -> Answer:
     rows = run.metrics
     if not rows:
         return Answer(question, "not yet", "Training has not begun.", "training")
@@ -131,24 +132,25 @@ def _in_training(run: Run, question: str) -> Answer:
     return Answer(question, "not yet", said, "training")
 
 
-def price(run: Run) -> Answer:
+def price(run: RunFiles) -> Answer:
     """Wall time, CPU and GPU hours, peak memory, disk."""
     question, section = "What did it cost?", "cost"
-    stages = cost.stages(run)
-    used = f"{formatting.size(int(cost.disk(run)['size'].sum()))} on disk now"
+    stages = run_tables.stages(run)
+    used = f"{formatting.size(int(run_tables.disk(run)['size'].sum()))} on disk now"
     if stages is None:
         return Answer(question, used, f"No job has ended yet; {used}.", section)
-    calls, rows = cost.calls(run), stages.to_dict("records")
+    calls, rows = run_tables.calls(run), stages.to_dict("records")
     wall, cpu = (sum(row[name] for row in rows) for name in ("wall_seconds", "cpu_seconds"))
     said = f"The jobs took {formatting.duration(wall)} one after another and {_work(cpu, 'CPU')}"
-    machine = cost.hardware(run)
+    machine = run_tables.hardware(run)
     training = sum(row["wall_seconds"] for row in rows if row["stage"] == "train_mlm")
     if machine is not None and machine.gpus and training:
         said += f", the training {_work(training * machine.gpus, 'GPU')}"
     measured = [row for row in rows if row["peak_mb"] > 0]
     if measured:
         largest = max(measured, key=lambda row: float(row["peak_mb"]))
-        said += f"; the largest ({largest['stage']}) needed {formatting.size(largest['peak_mb'] * cost.MIB)} of memory"
+        peak = formatting.size(largest["peak_mb"] * job_costs.MEBIBYTE)
+        said += f"; the largest ({largest['stage']}) needed {peak} of memory"
     said += f"; {used}."
     if calls.number:
         span = formatting.duration(calls.seconds)

@@ -32,9 +32,9 @@ def report(directory: Path, configuration: dict[str, Any] | None, output: Path, 
         if failure.name not in ("matplotlib", "jinja2", "pandas"):
             raise
         raise UserError(f"the report needs the package {failure.name}: pip install 'wikixlm[report]'") from failure
-    from wikixlm.report.run import Run
+    from wikixlm.report.run_files import RunFiles
 
-    run = Run(directory, configuration)
+    run = RunFiles(directory, configuration)
     parts = sections.sections(run, _defaults())
     written = {f"{table.name}.tsv": table.frame for section in parts for table in section.tables}
     for name, frame in written.items():

@@ -7,9 +7,67 @@ import pandas as pd
 from markupsafe import Markup
 
 from wikixlm import formatting
-from wikixlm.report import cost, figures, model, setup, text, wording
+from wikixlm.report import figures, run_tables, text_tables
 from wikixlm.report.page import Section, Table
-from wikixlm.report.run import Run
+from wikixlm.report.run_files import RunFiles
+from wikixlm.workflow import job_costs
+
+CONFIGURATION = (
+    "Keys that only say where and how to run (contact, device, workers, …) shape no result and are left out."
+)
+UNKNOWN = "The configuration is not recorded yet: models/mlm/manifest.json comes after the training."
+FLOW = (
+    "Redirects, pages of other namespaces and pages that are not wikitext are not articles. An article may have no "
+    "text once markup, tables and templates are gone. A paragraph is a line of the training text; it is dropped where "
+    "no token is left of it, or where it repeats text of valid or test."
+)
+OWN_TEXT = "In a language made from text of your own, a line of it counts as a page and as an article."
+SAMPLING = (
+    "A language with n of the text is drawn in proportion to n^alpha, which lifts the small ones: BPE is learned from "
+    "lines drawn with alpha {bpe}, training draws blocks of tokens with alpha {train}."
+)
+UNIFORM = "The recipe tutorial draws all languages equally in training, whatever alpha is."
+FROZEN = "The BPE codes are an earlier run's; nothing was sampled for them."
+ALL_TAKEN = (
+    "The BPE sample took every line there is, because bpe.sample_lines asks for more: alpha had no effect on it."
+)
+SEGMENTATION = (
+    "The fewer tokens a word takes, the more of the joint codes belong to its language. A language with many more "
+    "tokens a word than the others is poorly covered: raise bpe.codes, or lower bpe.alpha to give small languages more "
+    "of the sample."
+)
+OVERLAP = (
+    "A cell is the share of the row's training tokens whose symbols the column's language uses too: symbols that are "
+    "at least one in 100,000 of its own tokens. What languages share (names, numbers, punctuation, a common script) is "
+    "what a joint model can tie them together with."
+)
+NOTHING_TO_SHARE = "With one language there is nothing to share."
+BASELINE_DRAWN = (
+    "A dashed line is the unigram baseline of the language in the same colour: a curve that flattens out there has not "
+    "left the plateau."
+)
+BASELINE_MISSING = "The unigram baseline is drawn in once the model has been evaluated."
+PERPLEXITY = (
+    "Perplexity of masked tokens in text that training never saw; lower is better. The unigram baseline is the "
+    "perplexity of knowing only how often each token of the language occurs: a model learns that first, and only below "
+    "it has it begun to use context. Perplexities of different languages can't be compared: their tokens differ."
+)
+OLDER = "This table is older than models/mlm/model.pt: it describes an earlier model."
+XNLI = (
+    "Natural language inference: the model, fine-tuned on English alone, tested in each language. The gap is to "
+    "English; chance is a third."
+)
+COST = (
+    "Time of all jobs of a stage, one after another; many of them run at once. Of each job the last run is counted, of "
+    "a resumed training all of it. Memory and CPU time of jobs under a second or two are measured too coarsely to mean "
+    "much. Disk is what the run takes now; temporary shards are gone."
+)
+VERSIONS = "What the model was made with. Hashes of sources, data and model are in models/mlm/manifest.json."
+REQUESTS = (
+    "Beside it is what the jobs asked for. Where a request is far off, the last column has a better one: "
+    "--set-resources STAGE:KEY=VALUE (threads: --set-threads STAGE=N), or in the profile."
+)
+NO_REQUESTS = "What the jobs asked for is unknown: work/events.jsonl is missing, which older versions did not write."
 
 # What becomes of a page or a line, in the order of the bars, with its name in the legend.
 PAGES = {
@@ -33,7 +91,7 @@ LINES = {
 PAIRS_SHOWN = 100  # rows of the table of shared vocabulary, beyond which the heat map must do
 
 
-def sections(run: Run, defaults: Mapping[str, Any]) -> list[Section]:
+def sections(run: RunFiles, defaults: Mapping[str, Any]) -> list[Section]:
     """All sections of the page, in its order."""
     return [
         _data(run, defaults), _flow(run), _sampling(run), _segmentation(run), _overlap(run), _training(run),
@@ -49,26 +107,29 @@ def _drawn(*drawings: Markup | None) -> list[Markup]:
     return [drawing for drawing in drawings if drawing is not None]
 
 
-def _data(run: Run, defaults: Mapping[str, Any]) -> Section:
-    changed = setup.configuration(run, defaults)
+def _data(run: RunFiles, defaults: Mapping[str, Any]) -> Section:
+    changed = run_tables.configuration(run, defaults)
     if changed is None:
-        said = wording.UNKNOWN
+        said = UNKNOWN
     elif changed.empty:
-        said = f"The configuration is the default one, config.yaml. {wording.CONFIGURATION}"
+        said = f"The configuration is the default one, config.yaml. {CONFIGURATION}"
     else:
-        said = (
-            f"{len(changed)} keys of the configuration differ from the defaults in config.yaml. {wording.CONFIGURATION}"
-        )
-    tables = _table("sources", "Sources", setup.sources(run), hidden=("address",))
+        said = f"{len(changed)} keys of the configuration differ from the defaults in config.yaml. {CONFIGURATION}"
+    tables = _table("sources", "Sources", run_tables.sources(run), hidden=("address",))
     tables += _table("configuration", "Configuration, where it differs from the defaults", changed)
     return Section("data", "What ran", said, tables=tables)
 
 
-def _flow(run: Run) -> Section:
-    title, pages, lines, flow = "From pages to tokens", text.pages(run), text.lines(run), text.flow(run)
+def _flow(run: RunFiles) -> Section:
+    title, pages, lines, flow = (
+        "From pages to tokens",
+        text_tables.pages(run),
+        text_tables.lines(run),
+        text_tables.flow(run),
+    )
     if pages is None or flow is None:
         return Section("flow", title, missing="no pages have been counted", target="data")
-    said = f"{wording.FLOW} {wording.OWN_TEXT}" if (pages["source"] == "own text").any() else wording.FLOW
+    said = f"{FLOW} {OWN_TEXT}" if (pages["source"] == "own text").any() else FLOW
     drawn = _drawn(
         figures.parts("pages", "Pages", pages, "pages", PAGES),
         None if lines is None else figures.parts("lines", "Paragraphs", lines, "lines", LINES),
@@ -77,22 +138,22 @@ def _flow(run: Run) -> Section:
     tables = _table("flow", "The way of each language", flow, total=True)
     tables += _table("pages", "What became of the pages", pages, total=True)
     tables += _table("lines", "What became of the paragraphs", lines, total=True)
-    tables += _table("skipped", "Pages that the extraction failed on", text.skipped(run))
+    tables += _table("skipped", "Pages that the extraction failed on", text_tables.skipped(run))
     return Section("flow", title, said, drawn, tables)
 
 
-def _sampling(run: Run) -> Section:
-    title, frame = "Sampling of languages", text.sampling(run)
+def _sampling(run: RunFiles) -> Section:
+    title, frame = "Sampling of languages", text_tables.sampling(run)
     if frame is None:
         return Section("sampling", title, missing="not every language has been split", target="data")
-    said = wording.SAMPLING.format(bpe=_alpha(run, "bpe"), train=_alpha(run, "train"))
+    said = SAMPLING.format(bpe=_alpha(run, "bpe"), train=_alpha(run, "train"))
     sampled, drawn = "bpe_lines" in frame, []
     if run.setting("train", "recipe") == "tutorial":
-        said += f" {wording.UNIFORM}"
+        said += f" {UNIFORM}"
     if run.setting("bpe", "codes_file"):
-        said += f" {wording.FROZEN}"
+        said += f" {FROZEN}"
     if sampled and frame["bpe_lines"].sum() >= frame["lines"].sum():
-        said += f" {wording.ALL_TAKEN}"
+        said += f" {ALL_TAKEN}"
     draw = figures.before_and_after
     if sampled:
         drawn.append(draw("bpe-sample", "BPE sample", frame, "share_of_lines", "share_of_bpe_lines", "of the sample"))
@@ -103,44 +164,44 @@ def _sampling(run: Run) -> Section:
     return Section("sampling", title, said, drawn, _table("sampling", "Shares before and after alpha", frame))
 
 
-def _alpha(run: Run, section: str) -> str:
+def _alpha(run: RunFiles, section: str) -> str:
     value = run.setting(section, "alpha")
     return "that is not recorded yet" if value is None else f"{value:g}"
 
 
-def _segmentation(run: Run) -> Section:
-    title, frame = "Words and BPE tokens", text.segmentation(run)
+def _segmentation(run: RunFiles) -> Section:
+    title, frame = "Words and BPE tokens", text_tables.segmentation(run)
     if frame is None:
         return Section("segmentation", title, missing="no text has been segmented", target="data")
     train = frame[frame["split"] == "train"]
     label = "BPE tokens per word of the training text"
     drawn = figures.amounts("tokens-per-word", "Tokens per word", train, "tokens_per_word", label, "{:.2f}".format)
     tables = _table("segmentation", "Segmentation by language and split", frame)
-    return Section("segmentation", title, wording.SEGMENTATION, _drawn(drawn), tables)
+    return Section("segmentation", title, SEGMENTATION, _drawn(drawn), tables)
 
 
-def _overlap(run: Run) -> Section:
-    title, frame = "Shared vocabulary", text.overlap(run)
+def _overlap(run: RunFiles) -> Section:
+    title, frame = "Shared vocabulary", text_tables.overlap(run)
     if frame is None and len(run.languages) < 2:
-        return Section("overlap", title, wording.NOTHING_TO_SHARE)
+        return Section("overlap", title, NOTHING_TO_SHARE)
     if frame is None:
         return Section("overlap", title, missing="no two languages have their symbols counted", target="data")
     headings = {"shared_tokens": "tokens the other uses too", "common_mass": "common mass of the distributions"}
     shown = len(frame) <= PAIRS_SHOWN
     tables = _table("overlap", "Shared vocabulary of each pair", frame, headings=headings, shown=shown)
-    return Section("overlap", title, wording.OVERLAP, [figures.heat_map("overlap", "Tokens shared", frame)], tables)
+    return Section("overlap", title, OVERLAP, [figures.heat_map("overlap", "Tokens shared", frame)], tables)
 
 
-def _training(run: Run) -> Section:
-    title, frame, held_out = "Training", model.training(run), model.validation(run)
+def _training(run: RunFiles) -> Section:
+    title, frame, held_out = "Training", run_tables.training(run), run_tables.validation(run)
     if frame is None:
         missing = "training has not begun; its curves can be drawn while it runs"
         return Section("training", title, missing=missing, target="train_mlm")
-    goal, machine, baselines = run.setting("train", "max_update"), cost.hardware(run), model.baselines(run)
+    goal, machine, baselines = run.setting("train", "max_update"), run_tables.hardware(run), run_tables.baselines(run)
     said = f"Update {int(frame['update'].max()):,}" + (f" of {goal:,}" if goal else "")
     said += f", trained on {machine.where}. " if machine else ". "
     if held_out is not None:
-        said += wording.BASELINE_DRAWN if baselines else wording.BASELINE_MISSING
+        said += BASELINE_DRAWN if baselines else BASELINE_MISSING
     drawn = _drawn(
         figures.loss(frame, held_out),
         None if held_out is None else figures.perplexities(held_out, baselines),
@@ -152,8 +213,8 @@ def _training(run: Run) -> Section:
     return Section("training", title, said, drawn, tables)
 
 
-def _perplexity(run: Run) -> Section:
-    title, frame = "Perplexity beside the unigram baseline", model.perplexity(run)
+def _perplexity(run: RunFiles) -> Section:
+    title, frame = "Perplexity beside the unigram baseline", run_tables.perplexity(run)
     if frame is None:
         return Section("perplexity", title, missing="the model has not been evaluated", target="evaluate_mlm")
     drawn = []
@@ -161,28 +222,29 @@ def _perplexity(run: Run) -> Section:
         rows = frame[(frame["split"] == split) & (frame["language"] != "mean")]
         drawn.append(figures.beside_baseline(f"perplexity-{split}", split.capitalize(), rows))
     tables = _table("perplexity", "Perplexity", frame, headings={"tokens": "masked tokens"})
-    return Section("perplexity", title, _dated(wording.PERPLEXITY, run, "mlm_perplexity.tsv"), drawn, tables)
+    return Section("perplexity", title, _dated(PERPLEXITY, run, "mlm_perplexity.tsv"), drawn, tables)
 
 
-def _dated(said: str, run: Run, name: str) -> str:
-    return f"{said} {wording.OLDER}" if model.outdated(run, name) else said
+def _dated(said: str, run: RunFiles, name: str) -> str:
+    return f"{said} {OLDER}" if run_tables.outdated(run, name) else said
 
 
-def _xnli(run: Run) -> Section:
-    frame = model.xnli(run)
+def _xnli(run: RunFiles) -> Section:
+    frame = run_tables.xnli(run)
     if frame is None:
         missing = "the model has not been fine-tuned, which is no part of the default target"
         return Section("xnli", "XNLI", missing=missing, target="finetune_xnli")
-    test = model.xnli_test(frame)
+    test = run_tables.xnli_test(frame)
     drawn = [] if test.empty else [figures.accuracies("xnli", "Test accuracy, mean of the seeds", test, chance=1 / 3)]
     tables = _table("xnli", "Accuracy by language, split and seed", frame)
-    return Section("xnli", "XNLI", _dated(wording.XNLI, run, "xnli.tsv"), drawn, tables)
+    return Section("xnli", "XNLI", _dated(XNLI, run, "xnli.tsv"), drawn, tables)
 
 
-def _cost(run: Run) -> Section:
-    stages, disk, drawn = cost.stages(run), cost.disk(run), []
+def _cost(run: RunFiles) -> Section:
+    stages, disk, drawn = run_tables.stages(run), run_tables.disk(run), []
+    said = f"{COST} {REQUESTS if run.has_events else NO_REQUESTS}"
     if stages is not None:
-        minutes, memory = stages["wall_seconds"] / 60, stages["peak_mb"] * cost.MIB / 1e6
+        minutes, memory = stages["wall_seconds"] / 60, stages["peak_mb"] * job_costs.MEBIBYTE / 1e6
         drawn += _drawn(
             figures.amounts(
                 *("time", "Time", stages.assign(shown=minutes), "shown", "minutes, all jobs"),
@@ -194,13 +256,16 @@ def _cost(run: Run) -> Section:
         )
     named = disk.assign(folder=disk["folder"].str.rpartition("/")[2], shown=disk["size"] / 1e6)
     drawn += _drawn(figures.amounts("disk", "Disk", named, "shown", "MB", lambda value: formatting.size(value * 1e6)))
-    tables = _table("stages", "Time and memory by stage", stages, total=True)
+    tables = _table("stages", "Time and memory by stage, used and asked for", stages, total=True)
+    tables += _table(
+        "slurm", "As SLURM measured them, failed jobs and Snakemake inside them too", run_tables.slurm(run)
+    )
     tables += _table("disk", "Disk by folder", disk, total=True)
-    return Section("cost", "Time, memory and disk", wording.COST, drawn, tables)
+    return Section("cost", "Time, memory and disk", said, drawn, tables)
 
 
-def _versions(run: Run) -> Section:
-    frame = setup.versions(run)
+def _versions(run: RunFiles) -> Section:
+    frame = run_tables.versions(run)
     if frame is None:
         return Section("versions", "Versions", missing="they are recorded with the model", target="all")
-    return Section("versions", "Versions", wording.VERSIONS, tables=_table("versions", "Code and packages", frame))
+    return Section("versions", "Versions", VERSIONS, tables=_table("versions", "Code and packages", frame))

@@ -5,8 +5,7 @@ import re
 
 from snakemake_executor_plugin_slurm.efficiency_report import create_efficiency_report
 
-from wikixlm import cli
-from wikixlm.report import slurm_report
+from wikixlm.workflow import job_costs
 
 # JobID, JobName, Comment, Elapsed, TotalCPU, NNodes, NCPUS, MaxRSS, ReqMem
 SACCT = """\
@@ -20,27 +19,26 @@ SACCT = """\
 """
 
 
-def test_a_row_for_each_kind_of_job(tmp_path, monkeypatch, capsys):
+def test_a_row_for_each_kind_of_job(tmp_path, monkeypatch):
     sacct = tmp_path / "bin" / "sacct"
     sacct.parent.mkdir()
     sacct.write_text(f"#!/bin/sh\ncat <<'END'\n{SACCT}END\n")
     sacct.chmod(0o755)
     monkeypatch.setenv("PATH", str(sacct.parent), prepend=":")
     create_efficiency_report(0.5, "RUN", tmp_path, logging.getLogger())
-    train, split = slurm_report.read(tmp_path)
+    train, split = job_costs.read_slurm_costs(tmp_path)
     assert (train.name, len(train.jobs), train.seconds, train.efficiency) == ("train_mlm", 1, 600, 0.5)
     assert (train.peak, train.memory) == (4000, 16000)
     assert (split.name, len(split.jobs), split.seconds, split.efficiency) == ("split", 2, 240, 0.5)
     assert (split.peak, split.memory) == (700, 2000), "the largest of each"
 
-    (tmp_path / ".snakemake" / "log").mkdir(parents=True)
-    log = "[Tue Nov 24 14:53:05 2026]\nrule split:\n    output: x\n    jobid: 1\n    resources: mem_mb=1000\n"
-    (tmp_path / ".snakemake" / "log" / "1.snakemake.log").write_text(log)
-    cli.main(["jobs", "--directory", str(tmp_path)])
-    table = capsys.readouterr().out.partition("As SLURM measured them")[2]
+    benchmark = tmp_path / "logs" / "benchmarks" / "split" / "en.tsv"
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text("s\n1\n")
+    table = job_costs.describe_costs(tmp_path).partition("As SLURM measured them")[2]
     rows = [re.split(r"  +", line) for line in table.splitlines()]
     assert ["train_mlm", "1", "10 min", "50%", "4.0 GB", "16.0 GB"] in rows
 
 
 def test_no_report(tmp_path):
-    assert slurm_report.read(tmp_path) == []
+    assert job_costs.read_slurm_costs(tmp_path) == []

@@ -13,7 +13,7 @@ import pandas as pd
 from wikixlm import languages
 from wikixlm.bpe.sampling import probabilities
 from wikixlm.bpe.vocabulary import read_symbols
-from wikixlm.report.run import PARTS, Counts, Run
+from wikixlm.report.run_files import PARTS, Counts, RunFiles
 
 # A language uses a symbol that is at least this share of its training tokens: a stray quotation is no use of one.
 USED = 1e-5
@@ -34,7 +34,7 @@ def _frame(rows: list[dict[str, Any]], key: str) -> pd.DataFrame | None:
     return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
-def pages(run: Run) -> pd.DataFrame | None:
+def pages(run: RunFiles) -> pd.DataFrame | None:
     """What became of the pages: pages = not taken (by reason) + articles; articles = lost (by reason) + documents.
 
     A language made from your own text has no pages: its lines stand in their place.
@@ -56,7 +56,7 @@ def pages(run: Run) -> pd.DataFrame | None:
     return _frame(rows, "pages")
 
 
-def skipped(run: Run) -> pd.DataFrame | None:
+def skipped(run: RunFiles) -> pd.DataFrame | None:
     """The pages that wikiextractor failed on, a row each; counts of earlier versions have no titles."""
     rows = []
     for language in run.languages:
@@ -71,7 +71,7 @@ def skipped(run: Run) -> pd.DataFrame | None:
     return pd.DataFrame(rows) if rows else None
 
 
-def lines(run: Run) -> pd.DataFrame | None:
+def lines(run: RunFiles) -> pd.DataFrame | None:
     """What became of the extracted lines (paragraphs): emptied by the tokenizer, dropped as repeated, or in a split."""
     rows: list[dict[str, Any]] = []
     for language in run.languages:
@@ -90,7 +90,7 @@ def lines(run: Run) -> pd.DataFrame | None:
     return _frame(rows, "lines")
 
 
-def segmentation(run: Run) -> pd.DataFrame | None:
+def segmentation(run: RunFiles) -> pd.DataFrame | None:
     """How the words of each language and split were cut into BPE tokens; a row a language and split.
 
     `whole_words` is the share of words that are a single token, `unknown_characters` that of characters that the
@@ -110,7 +110,7 @@ def segmentation(run: Run) -> pd.DataFrame | None:
     return _frame(rows, "words")
 
 
-def flow(run: Run) -> pd.DataFrame | None:
+def flow(run: RunFiles) -> pd.DataFrame | None:
     """The way of each language in one row: pages, articles with text, lines, words and BPE tokens of the splits."""
     made = pages(run)
     if made is None:
@@ -125,7 +125,7 @@ def flow(run: Run) -> pd.DataFrame | None:
     return frame
 
 
-def sampling(run: Run) -> pd.DataFrame | None:
+def sampling(run: RunFiles) -> pd.DataFrame | None:
     """How often each language is drawn: its share of the lines and the BPE sample, of the blocks and the training.
 
     Blocks are what training draws: slices of tokens_per_sample - 1 tokens over a language's running text, in which
@@ -151,7 +151,7 @@ def sampling(run: Run) -> pd.DataFrame | None:
     return frame
 
 
-def _blocks(run: Run) -> dict[str, int] | None:
+def _blocks(run: RunFiles) -> dict[str, int] | None:
     length = run.setting("train", "tokens_per_sample")
     if length is None:
         return None
@@ -165,7 +165,7 @@ def _blocks(run: Run) -> dict[str, int] | None:
     return blocks
 
 
-def overlap(run: Run) -> pd.DataFrame | None:
+def overlap(run: RunFiles) -> pd.DataFrame | None:
     """How far two languages share their vocabulary, in the training text; a row an ordered pair.
 
     - `shared_tokens`: the share of the language's token occurrences whose symbols the other language uses too, that

@@ -11,6 +11,7 @@ from typing import Any
 
 from wikixlm.errors import UserError
 from wikixlm.files import read_json
+from wikixlm.run_layout import EVENTS
 from wikixlm.train.metrics import METRICS, read_metrics
 
 Counts = dict[str, Any]
@@ -18,7 +19,7 @@ PARTS = ("train", "valid", "test")
 _SHARD = re.compile(r"\d+-of-(\d+)")
 
 
-class Run:
+class RunFiles:
     """A run directory and the configuration it was made with.
 
     Args:
@@ -53,6 +54,11 @@ class Run:
     def manifest(self) -> Counts | None:
         """What the model was made of, models/mlm/manifest.json."""
         return self._json("models", "mlm", "manifest.json")
+
+    @cached_property
+    def has_events(self) -> bool:
+        """Whether the run recorded what its jobs asked for."""
+        return (self.directory / EVENTS).is_file()
 
     def setting(self, section: str, key: str) -> Any:
         """A value of the configuration; None where it is not known."""
