@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from wikixlm import cli
 from wikixlm.errors import UserError
 from wikixlm.workflow import job_costs
 
@@ -66,8 +67,9 @@ def test_jobs_retries_and_what_they_took(run):
     assert small.peak is None
 
 
-def test_the_table_has_a_row_a_rule(run):
-    header, *rows = job_costs.describe_costs(run).splitlines()
+def test_the_table_has_a_row_a_rule(run, capsys):
+    cli.main(["status", "--jobs", "--directory", str(run)])
+    header, *rows = capsys.readouterr().out.splitlines()
     assert header.split()[:3] == ["stage", "jobs", "retries"]
     assert {row.split()[0]: row.split()[1:3] for row in rows} == {"large": ["1", "1"], "small": ["2", "0"]}
 

@@ -2,6 +2,7 @@
 
     wikixlm status                              the run in this directory
     wikixlm status --directory runs/mine --watch
+    wikixlm status --jobs                       what the jobs used, beside what they asked for
 
 Reads only the run's own files (work/run.json, work/events.jsonl, Snakemake's locks, what the stages left on disk), so
 it works beside a run, on a cluster's login node, and after the end. It changes nothing.

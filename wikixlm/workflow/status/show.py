@@ -16,6 +16,7 @@ from wikixlm import formatting
 from wikixlm.console import ERROR
 from wikixlm.run_layout import JOINT, PER_LANGUAGE
 from wikixlm.workflow import run_record
+from wikixlm.workflow.job_costs import describe_costs
 from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status import details
 from wikixlm.workflow.status.collect import Cell, Failure, Status, collect, rate, tail
@@ -183,11 +184,15 @@ def shorten(line: str) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--directory", type=Path, default=Path(), help="the run: what snakemake --directory was given")
     parser.add_argument("--watch", action="store_true", help="look again and again, until the run ends or Ctrl-C")
+    parser.add_argument("--jobs", action="store_true", help="what the jobs used, beside what they asked for")
     parser.add_argument("--interval", type=float, default=3.0, metavar="S", help="seconds between two looks")
 
 
 def main(args: argparse.Namespace) -> None:
     """Show the status, once or until the run ends."""
+    if args.jobs:
+        print(describe_costs(args.directory))
+        return
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True, highlight=False)
     if args.watch:
         watch(args.directory, console, args.interval)
