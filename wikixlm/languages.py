@@ -12,6 +12,25 @@ from typing import NamedTuple
 
 from wikixlm.errors import UserError
 
+# Wikimedia's codes that mean another language in BCP 47, or none.
+_BCP47 = {
+    "als": "gsw",
+    "bat-smg": "sgs",
+    "bh": "bho",
+    "cbk-zam": "cbk",
+    "eml": "egl",
+    "fiu-vro": "vro",
+    "map-bms": "jv-x-bms",
+    "nds-nl": "nds-NL",
+    "nrm": "nrf",
+    "roa-rup": "rup",
+    "roa-tara": "nap-x-tara",
+    "simple": "en",
+    "zh-classical": "lzh",
+    "zh-min-nan": "nan",
+    "zh-yue": "yue",
+}
+
 
 class Wiki(NamedTuple):
     """One Wikipedia."""
@@ -57,14 +76,21 @@ def suggest(code: str) -> str | None:
     wanted = _normal(code)
     if wanted in table.wikis:
         return table.wikis[wanted].code
-    if wanted in table.hints:
-        return table.hints[wanted]
-    # Locales (pt-br) and three-letter codes (deu) mostly begin with the wiki's code.
+    for name in (wanted, wanted.split("-")[0]):
+        if meant := table.hints.get(name) or _iso_codes().get(name):
+            return meant
+    # Locales (pt-br) and three-letter codes (deu) mostly begin with the code of the wiki.
     for stem in (wanted.split("-")[0], wanted[:2]):
         if stem in table.wikis:
             return table.wikis[stem].code
     near = difflib.get_close_matches(wanted, table.wikis, n=1, cutoff=0.6)
     return table.wikis[near[0]].code if near else None
+
+
+def bcp47(code: str) -> str:
+    """The BCP 47 tag of a Wikipedia's language: `gsw` for `als`, `en` for `simple`, `yue` for `zh-yue`."""
+    own = wiki(code).code
+    return _BCP47.get(own, own)
 
 
 def all_wikis() -> list[Wiki]:
@@ -74,6 +100,13 @@ def all_wikis() -> list[Wiki]:
 
 def _normal(code: str) -> str:
     return code.strip().lower().replace("_", "-")
+
+
+@functools.cache
+def _iso_codes() -> dict[str, str]:
+    """Codes of ISO 639-2 and 639-3, and the Wikipedia codes that are meant by them."""
+    text = files("wikixlm").joinpath("data", "iso639.tsv").read_text(encoding="utf-8")
+    return dict(line.split("\t") for line in text.split("\n") if line and not line.startswith("#"))
 
 
 @functools.cache

@@ -41,7 +41,23 @@ def test_codes_lead_to_wikimedias_names(code: str, dbname: str, host: str) -> No
 
 @pytest.mark.parametrize(
     ("code", "meant"),
-    [("DE", "de"), ("deu", "de"), ("pt-br", "pt"), ("dk", "da"), ("zh-tw", "zh"), ("be-tarsk", "be"), ("xx", None)],
+    [
+        ("DE", "de"),
+        ("deu", "de"),
+        ("pt-br", "pt"),
+        ("dk", "da"),
+        ("zh-tw", "zh"),
+        ("be-tarsk", "be"),
+        ("xx", None),
+        ("cmn", "zh"),
+        ("kmr", "ku"),
+        ("zsm", "ms"),
+        ("iw", "he"),
+        ("swe", "sv"),
+        ("est", "et"),
+        ("cmn-Hans", "zh"),
+        ("jp", "ja"),
+    ],
 )
 def test_unknown_codes_are_refused_with_a_suggestion(code: str, meant: str | None) -> None:
     assert not languages.is_language(code)
@@ -51,6 +67,40 @@ def test_unknown_codes_are_refused_with_a_suggestion(code: str, meant: str | Non
 def test_an_unknown_code_is_one_clear_error() -> None:
     with pytest.raises(UserError, match=r"^no Wikipedia has the language code 'deu'; did you mean de\?$"):
         languages.wiki("deu")
+
+
+def test_every_code_of_iso_639_leads_to_a_wikipedia() -> None:
+    codes = languages._iso_codes()
+    assert len(codes) > 180
+    for iso, code in codes.items():
+        assert languages.wiki(code).code == code, iso
+        assert languages.suggest(iso) == (iso if languages.is_language(iso) else code)
+
+
+@pytest.mark.parametrize(
+    ("code", "tag"),
+    [
+        ("de", "de"),
+        ("als", "gsw"),
+        ("simple", "en"),
+        ("zh-yue", "yue"),
+        ("yue", "yue"),
+        ("be-x-old", "be-tarask"),
+        ("nds-nl", "nds-NL"),
+        ("zh-min-nan", "nan"),
+        ("roa-rup", "rup"),
+        ("bat-smg", "sgs"),
+    ],
+)
+def test_tags_of_bcp_47(code: str, tag: str) -> None:
+    assert languages.bcp47(code) == tag
+
+
+def test_no_tag_of_bcp_47_is_wikimedias_own() -> None:
+    import re
+
+    for each in languages.all_wikis():
+        assert re.fullmatch(r"[a-z]{2,3}(-[A-Z]{2}|-tarask|-x-[a-z]+)?", languages.bcp47(each.code)), each.code
 
 
 def test_closed_wikis_are_known_and_marked() -> None:
