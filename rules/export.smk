@@ -1,8 +1,9 @@
 """The model in Hugging Face's format.
 
 Needs: models/mlm/ with its manifest, the codes and the vocabulary; for the model card also the evaluation.
-Makes: export/: config.json, model.safetensors, vocab.json, merges.txt, tokenizer_config.json, the tokenizer's code and
-       README.md, the model card. Only a model with train.encoder_normalize_before fits a class of transformers.
+Makes: export/: config.json, model.safetensors, unigrams.safetensors, the tokenizer (vocab.json, merges.txt,
+       tokenizer_config.json and its code) and README.md, the model card. Only a model with
+       train.encoder_normalize_before fits a class of transformers.
 """
 
 

@@ -11,7 +11,8 @@ import torch
 from tests.support import fairseq_data as factory
 from tests.support.stages import run_stage
 from wikixlm.errors import UserError
-from wikixlm.evaluate import scoring, unigram
+from wikixlm.evaluate import scoring
+from wikixlm.model import unigram
 from wikixlm.model.masking import Masking, mask_tokens
 from wikixlm.train import checkpoints
 
@@ -126,14 +127,14 @@ def test_unigrams_of_a_corpus_that_can_be_counted_by_hand(tmp_path):
     factory.write_dictionary(tmp_path, symbols=3)
     factory.binarize(tmp_path / "train.en", [[0, 0, 1], [0]])
     # ids: five special symbols (line end is 2), then w0, w1, w2. Tokens: 3 w0, 1 w1, 2 line ends; 6 in all.
-    logs = unigram.log_probabilities([tmp_path / "train.en"], vocabulary=8)
+    logs = unigram.log_probabilities(unigram.symbol_counts([tmp_path / "train.en"], 8))
     expected = np.array([1, 1, 3, 1, 1, 4, 2, 1]) / (6 + 8)
     assert np.exp(logs) == pytest.approx(expected)
     assert np.exp(logs).sum() == pytest.approx(1)
 
 
 def test_the_unigram_column_is_the_perplexity_of_the_masked_tokens(rows, data):
-    logs = unigram.log_probabilities([data / "train.en"], vocabulary=factory.SYMBOLS + 5)
+    logs = unigram.log_probabilities(unigram.symbol_counts([data / "train.en"], factory.SYMBOLS + 5))
     from wikixlm.model.blocks import Blocks
 
     blocks, total, count = Blocks(data / "test.en", 15), 0.0, 0

@@ -4,6 +4,7 @@ import bz2
 import csv
 import io
 import math
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -136,6 +137,10 @@ def test_the_exported_model_gives_the_same_figures(run, reference, tmp_path):
     splits = scored("--export", folder, "--data", run / "data", "--splits", "test", "--pseudo", 3)
     assert_same({(language, "text"): row for (language, _), row in splits.items()}, reference)
     assert_same(scored("--export", folder, "--text", *raw(run), "--pseudo", 3), reference, unigram=False)
+    run_stage(*words, "--vocabulary", run / "data" / "dict.txt", "--data", run / "data", "--output", folder)
+    assert_same(
+        scored("--export", folder, "--text", *raw(run)), {key: drop_pseudo(row) for key, row in reference.items()}
+    )
 
 
 def test_examples_of_another_length(run, reference):
@@ -213,6 +218,17 @@ def test_progress_is_said(run, monkeypatch, capsys):
     monkeypatch.setattr("wikixlm.evaluate.pseudo_likelihood.SECONDS_BETWEEN_REPORTS", 0)
     scored("--checkpoint", run / "model.pt", "--data", run / "data", "--splits", "test", "--pseudo", 2)
     assert "pseudo-log-likelihood of 2 lines in fr: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["the", "the and the"])
+def test_a_split_of_one_line_is_scored(run, tmp_path, text):
+    """Even of one word: of its two tokens one is masked."""
+    data = tmp_path / "data"
+    shutil.copytree(run / "data", data)
+    binarize(data, "valid.en", [text])
+    row = scored("--checkpoint", run / "model.pt", "--data", data, "--splits", "valid", "--languages", "en")
+    assert row["en", "valid"]["tokens"] == 1
+    assert all(math.isfinite(value) for value in row["en", "valid"].values())
 
 
 def test_lines_are_cut_where_they_end(tmp_path):

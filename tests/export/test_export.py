@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, XLMTokenizer, pipeline
 
@@ -19,9 +20,11 @@ from wikixlm.bpe.codes import SPECIALS
 from wikixlm.cli import main
 from wikixlm.errors import UserError
 from wikixlm.export import bert
+from wikixlm.export.card import CardFacts, model_card, read_evaluation
 from wikixlm.export.command import FILES, obstacle
 from wikixlm.hf import vocabulary
 from wikixlm.model.checkpoint import load_state, trained_model
+from wikixlm.model.network import NetworkConfig
 
 EOS, MASK = SPECIALS.index("</s>"), SPECIALS.index("<mask>")
 
@@ -206,7 +209,15 @@ def test_the_pipelines_ten_best_words_are_fairseqs(run, trained, exported, langu
 
 def test_the_card_tells_what_the_run_was(run):
     card = (run.export / "README.md").read_text()
-    assert 'language: ["en", "bg", "ar", "th", "zh", "ja", "ro"]' in card
+    metadata = yaml.safe_load(card.split("---\n")[1])
+    assert metadata["language"] == ["en", "bg", "ar", "th", "zh", "ja", "ro"]
+    assert "license" not in metadata, "the text in ro is somebody's own"
+    (result,) = metadata["model-index"][0]["results"]
+    assert result["dataset"]["config"] == "ar"
+    assert {metric["type"]: metric["value"] for metric in result["metrics"]} == {
+        "perplexity": 148.4132,
+        "accuracy": 0.125,
+    }
     assert "arwiki, dump of 20261101, 1.2 GB" in card
     assert f"{sum(map(len, run.ids['th'])):,}" in card
     assert "| ar | test | 120 | 148.4 | 0.125 | 301.5 |" in card
@@ -215,6 +226,31 @@ def test_the_card_tells_what_the_run_was(run):
     assert "| max_update | 40 |" in card
     assert "for th pythainlp, for zh rjieba, for ja fugashi and unidic-lite" in card
     assert str(run.folder) not in card, "a path of this machine is nobody's business"
+
+
+def test_the_cards_metadata_names_languages_as_the_world_does():
+    codes = ["en", "als", "simple", "zh-yue", "no", "nds-nl", "be-tarask", "zh-min-nan"]
+    facts = CardFacts(codes, NetworkConfig(100, len(codes), 32), 900, lowercase=True, japanese="kytea")
+    metadata = yaml.safe_load(model_card(facts).split("---\n")[1])
+    assert metadata["language"] == ["en", "gsw", "yue", "no", "nds", "be", "nan"]
+    assert metadata["language_bcp47"] == ["en", "gsw", "yue", "no", "nds-NL", "be-tarask", "nan"]
+    assert metadata["license"] == "cc-by-sa-4.0"
+    assert metadata["datasets"] == ["wikimedia/wikipedia"]
+
+
+def test_a_target_is_the_whole_word(run, exported):
+    """`the` alone would be the beginning of a longer word, if the vocabulary has both."""
+    tokenizer = hf.load(run.export, lang="en")
+    both = [symbol for symbol in tokenizer.encoder if f"{symbol}</w>" in tokenizer.encoder]
+    assert both
+    fill = pipeline("fill-mask", model=exported, tokenizer=tokenizer)
+    for symbol in both[:3]:
+        (guess,) = fill("a <mask> b", targets=[symbol])
+        assert guess["token"] == tokenizer.encoder[f"{symbol}</w>"]
+        (guess,) = fill("a <mask> b", targets=[f"{symbol}@@"])
+        assert guess["token"] == tokenizer.encoder[symbol]
+    assert len(tokenizer.get_vocab()) == len(tokenizer) == len(tokenizer.encoder)
+    assert sorted(tokenizer.get_vocab().values()) == list(range(len(tokenizer)))
 
 
 def test_the_cards_snippet_runs(run):
@@ -279,6 +315,13 @@ def test_another_vocabulary_is_refused(run, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(words)
     assert "trained with another vocabulary" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rows", ["", "ar\ttest\t120", "ar\ttest\t120\t5\t148.4\t0.1\t3", "ar\ttest\ta\tb\tc\td\te\n"])
+def test_a_table_of_perplexities_that_is_cut_short_is_one_line(tmp_path, rows):
+    (tmp_path / "table.tsv").write_text(f"language\tsplit\ttokens\tloss\tperplexity\taccuracy\tunigram\n{rows}")
+    with pytest.raises(UserError, match=r"table\.tsv is (not a table|cut short).*; delete it and run again"):
+        read_evaluation(tmp_path / "table.tsv")
 
 
 def test_a_folder_with_other_things_is_not_replaced(run, tmp_path, capsys):

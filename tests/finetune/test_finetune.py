@@ -113,8 +113,13 @@ def test_a_users_own_single_texts_in_one_language(exported, tmp_path, capfd):
     words += ["--label", "Klasse", "--language", "bg", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
     tiny_model.run([*words, "--max-length", "8", "--threads", "1", "--output", tmp_path / "model"])
     assert set(tiny_model.scores(tmp_path / "model")) == {("bg", "test")}
-    said = capfd.readouterr().err
-    assert "a.tsv: 1 of 61 rows are bad and were skipped: empty text: line 2" in said
+    said = capfd.readouterr()
+    assert "a.tsv: 1 of 61 rows are bad and were skipped: empty text: line 2" in said.err
+    header, row, mean = said.out.splitlines()
+    assert header.split() == ["split", "language", "examples", "accuracy", "F1", "majority", "class"]
+    score = tiny_model.scores(tmp_path / "model")["bg", "test"]
+    assert row.split() == ["test", "bg", "60", f"{score.accuracy:.3f}", f"{score.f1:.3f}", "0.333"]
+    assert mean.split()[:3] == ["test", "mean", "60"]
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").config.num_labels == 3
 
 

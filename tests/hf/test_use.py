@@ -14,7 +14,7 @@ from wikixlm import hf
 from wikixlm.cli import STAGES, main
 from wikixlm.errors import UserError
 from wikixlm.hf.embed import embed_file
-from wikixlm.hf.retrieve import accuracy, nearest
+from wikixlm.hf.retrieve import accuracy, length_accuracy, nearest, percent, surface_accuracy
 from wikixlm.hf.sentence_vectors import SentenceEmbedder
 
 
@@ -51,10 +51,19 @@ def test_fill_prints_the_best_symbols_for_each_mask(run, capsys):
         assert [symbol for _, symbol in shown] == names
 
 
+def test_either_way_to_write_a_mask(run, capsys):
+    printed = []
+    for text in ("The [MASK] of the [MASK] is here.", "The <mask> of the [MASK] is here."):
+        wikixlm("fill", text, "--lang", "en", "--device", "cpu", "--top", 4, "--export", run.export)
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert printed[0].count("\n\n") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "lang", "message"),
     [
-        ("no mask", "en", r"there is no [MASK] in the text"),
+        ("no mask", "en", r"there is no [MASK] (or <mask>) in the text"),
         ("[MASK]", "de", "not trained on de; accepted as lang: en, bg"),
         ("[MASK]" + " word" * 40, "en", "the model 32 positions: shorten it"),
     ],
@@ -143,11 +152,14 @@ def test_a_language_finds_itself_and_counts_must_agree(run, tmp_path, capsys):
     words = ["retrieve", tmp_path / "a", tmp_path / "b", "--export", run.export, "--device", "cpu"]
     for option in ([], ["--csls"]):
         wikixlm(*words, "--langs", "en", "en", "--output", tmp_path / "table.tsv", *option)
-        assert capsys.readouterr().out.count("100.0%") == 3
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[0].split() == ["accuracy", "chance", "sentence", "length", "only", "shared", "symbols", "only"]
+        for line in printed[1:4]:
+            assert line.split(" %")[0].endswith(" 100.0") and line.endswith(" 100.0 %"), "the vectors, the symbols"
         header, *rows = [line.split("\t") for line in (tmp_path / "table.tsv").read_text().splitlines()]
-        assert header == ["source", "target", "sentences", "score", "accuracy", "chance"]
+        assert header == ["source", "target", "sentences", "score", "accuracy", "chance", "length", "surface"]
         score = "csls" if option else "cosine"
-        assert rows[0] == ["en", "en", str(len(lines)), score, "1.000000", f"{1 / len(lines):.6f}"]
+        assert rows[0][:6] == ["en", "en", str(len(lines)), score, "1.000000", f"{1 / len(lines):.6f}"]
         assert rows[2][:2] == ["mean", "mean"]
     (tmp_path / "b").write_text("".join(f"{line}\n" for line in lines[1:]))
     line = failure(capsys, *words, "--langs", "en", "en")
@@ -165,6 +177,24 @@ def test_both_directions_by_a_plain_loop():
     csls = [[2 * cosine[i, j] - near[j] for j in range(30)] for i in range(30)]
     assert nearest(source, target, csls=True) == np.argmax(csls, axis=1).tolist()
     assert nearest(source, target, csls=True) != nearest(source, target)
+
+
+def test_the_baselines_by_hand():
+    """Symbols 1 to 5; the third line is the only one of its length, the first two share a length."""
+    source, target = [[1, 2], [1, 3], [4, 1, 5, 5]], [[2, 2], [3, 1], [5, 1, 1, 1]]
+    lines = ["a", "b", "c"]
+    assert length_accuracy(source, target, lines) == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
+    assert surface_accuracy(source, target, lines) == 1
+    # A line that shares nothing is a guess; 1 is more of the third sentence than of the second.
+    assert surface_accuracy([[9], [1], [5]], target, lines) == pytest.approx((1 / 3 + 0 + 1) / 3)
+
+
+@pytest.mark.parametrize(
+    ("share", "printed"),
+    [(1 / 1997, "0.05 %"), (0.003, "0.3 %"), (0.24, "24.0 %"), (1.0, "100.0 %"), (0.0, "0.0 %"), (0.0123, "1.2 %")],
+)
+def test_small_shares_are_not_rounded_away(share, printed):
+    assert percent(share) == printed
 
 
 def test_a_line_that_is_there_twice_counts_with_either():

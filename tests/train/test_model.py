@@ -10,7 +10,8 @@ from tests.support.blocks_data import load_recipe, write_dictionary
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.model.batches import masked_positions
-from wikixlm.model.extend import RowNames, extend_weights, load_checkpoint, row_names, write_start_checkpoint
+from wikixlm.model.checkpoint import read_model
+from wikixlm.model.extend import RowNames, extend_weights, row_names, write_start_checkpoint
 from wikixlm.model.initialization import InitConfig, initialize
 from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 
@@ -195,22 +196,36 @@ def test_names_that_do_not_fit_the_model_are_an_error():
 def test_prepared_checkpoint_names_its_rows(tmp_path):
     old = RowNames(symbols("w0", "w1"), ["en"])
     model = tmp_path / "model.pt"
-    torch.save({"model": weights_of(old), "cfg": None, "task_state": vars(old)}, model)
+    state = {"model": weights_of(old), "cfg": None, "optimizer_history": [], "task_state": vars(old)}
+    torch.save(state, model)
     write_dictionary(tmp_path / "data", 4)
     positions = write_start_checkpoint(model, tmp_path / "data" / "dict.txt", ["en", "bg"], tmp_path / "start.pt", 0)
     assert positions == 16
-    start = load_checkpoint(tmp_path / "start.pt")
-    assert row_names(start, tmp_path / "start.pt") == RowNames(symbols("w0", "w1", "w2", "w3"), ["en", "bg"])
-    assert len(start["model"]["encoder.lm_output_learned_bias"]) == 9
+    start = read_model(tmp_path / "start.pt")
+    assert row_names(start) == RowNames(symbols("w0", "w1", "w2", "w3"), ["en", "bg"])
+    assert len(start.weights["lm_output_learned_bias"]) == 9
 
 
-def test_names_come_from_the_data_where_the_checkpoint_has_none(tmp_path):
+def test_names_are_never_read_from_where_the_checkpoint_points(tmp_path):
+    old = RowNames(symbols("w0", "w1"), ["en"])
     write_dictionary(tmp_path, 2)
-    task = argparse.Namespace(data=f"{tmp_path}:elsewhere", monolingual_langs="en,bg")
-    names = row_names({"cfg": {"task": task}}, tmp_path / "model.pt")
-    assert names == RowNames(symbols("w0", "w1"), ["en", "bg"])
+    task = argparse.Namespace(data=str(tmp_path), monolingual_langs="en")
+    torch.save({"model": weights_of(old), "cfg": {"task": task}, "optimizer_history": []}, tmp_path / "model.pt")
     with pytest.raises(UserError, match="wikixlm recipe"):
-        row_names({"cfg": None}, tmp_path / "model.pt")
+        row_names(read_model(tmp_path / "model.pt"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value):
+    old = RowNames(symbols("w0", "w1"), ["en"])
+    weights = weights_of(old)
+    weights["encoder.layer_norm.weight"][3] = value
+    state = {"model": weights, "cfg": None, "optimizer_history": [], "task_state": vars(old)}
+    torch.save(state, tmp_path / "model.pt")
+    write_dictionary(tmp_path / "data", 2)
+    with pytest.raises(UserError, match=r"the tensor encoder\.layer_norm\.weight has values that are not finite"):
+        write_start_checkpoint(tmp_path / "model.pt", tmp_path / "data" / "dict.txt", ["en"], tmp_path / "start.pt", 0)
+    assert not (tmp_path / "start.pt").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
@@ -219,7 +234,7 @@ def test_what_is_no_model_is_a_user_error(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"model\.pt"):
-        load_checkpoint(path)
-    torch.save({"model": {}}, path)
+        read_model(path)
+    torch.save({"model": {}, "cfg": None, "optimizer_history": []}, path)
     with pytest.raises(UserError, match="is not a masked language model"):
-        load_checkpoint(path)
+        read_model(path)

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tests.support.blocks_data import write_data
-from wikixlm.model.extend import load_checkpoint, write_start_checkpoint
+from wikixlm.model.checkpoint import load_state
+from wikixlm.model.extend import write_start_checkpoint
 from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 from wikixlm.train.fairseq import USER_DIR
 
@@ -42,7 +43,7 @@ def train(
 
 
 def weights(save_dir: Path, name: str = "checkpoint_last.pt") -> dict[str, torch.Tensor]:
-    return load_checkpoint(save_dir / name)["model"]
+    return load_state(save_dir / name)["model"]
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +65,10 @@ def test_it_learns_logs_every_language_and_keeps_the_best(finished):
     assert float(figures[-1]["valid_loss"]) < float(figures[0]["valid_loss"])
     for figure in figures:
         assert {f"valid_{name}_{code}" for name in ("loss", "ppl", "accuracy") for code in ("en", "bg")} <= set(figure)
-    checkpoint = load_checkpoint(save_dir / "checkpoint_last.pt")
+    checkpoint = load_state(save_dir / "checkpoint_last.pt")
     assert checkpoint["task_state"]["languages"] == ["en", "bg"]
     assert len(checkpoint["task_state"]["symbols"]) == 105
-    best = load_checkpoint(save_dir / "checkpoint_best.pt")["extra_state"]["val_loss"]
+    best = load_state(save_dir / "checkpoint_best.pt")["extra_state"]["val_loss"]
     assert best == pytest.approx(min(float(figure["valid_loss"]) for figure in figures), rel=1e-5)
 
 

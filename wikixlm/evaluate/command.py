@@ -10,7 +10,7 @@ training. (XLM's own evaluation puts <mask> in place of all; its scores differ a
 The table: `tokens` masked tokens scored; `loss` their mean cross-entropy in nats; `perplexity` e to the loss;
 `accuracy` the share where the most probable symbol is right; `unigram` the perplexity, on the same masked
 tokens, of the language's training unigrams, add-one smoothed over the vocabulary: a model that is not well below it has
-learned nothing from context (nan without the training data).
+learned nothing from context (of an export, from its own counts; nan without the training data or counts).
 
 `bits_per_character` = loss / ln 2 * tokens of the text / characters of the text, for models with different
 vocabularies: a larger one has fewer tokens to predict, and each is harder. The tokens are all of the text's, line ends
@@ -43,10 +43,11 @@ import numpy.typing as npt
 from wikixlm import console
 from wikixlm.binarize.indexed_format import index_file, split_prefix
 from wikixlm.errors import UserError
-from wikixlm.evaluate import models, pseudo_likelihood, scoring, texts, unigram
+from wikixlm.evaluate import models, pseudo_likelihood, scoring, texts
 from wikixlm.evaluate.preprocessing import Preprocessing, PreprocessingOptions, choose_preprocessing
 from wikixlm.evaluate.scoring import EvaluationRow
 from wikixlm.model import device
+from wikixlm.model.unigram import log_probabilities, symbol_counts
 from wikixlm.tokenize.word_segmenters import JAPANESE
 from wikixlm.train import data_folders
 
@@ -138,32 +139,36 @@ def evaluate(
     """A row for each text, and after each split's rows their mean.
 
     Args:
-        data: the binarized data's folders, for the unigram baseline; none: no baseline.
+        data: the binarized data's folders, for the unigram baseline; none: the export's counts, if it has them.
     """
     lengths = texts.symbol_lengths(model.dictionary)
     baselines: dict[str, npt.NDArray[np.float64] | None] = {}
     by_split: dict[str, list[EvaluationRow]] = {}
     for language, split, path in sources:
         if language not in baselines:
-            baselines[language] = unigram_baseline(data, language, len(model.dictionary))
+            baselines[language] = unigram_baseline(model, data, language)
         size = texts.text_size(path, lengths)
         scores = scoring.score_text(model, path, language, size, baselines[language], options.seed, options.max_tokens)
         if options.pseudo:
             lines = texts.first_lines(path, options.pseudo)
             scores |= pseudo_likelihood.score_lines(model, lines, language, lengths, options.max_tokens)
-        logging.info("%s %s: %s, %s", language, split, size, scores)
+        text = f"{size.tokens:,} tokens, {size.characters:,} characters"
+        logging.info("%s %s: %s; %s", language, split, text, ", ".join(f"{k} {v:.6g}" for k, v in scores.items()))
         by_split.setdefault(split, []).append(EvaluationRow(language, split, scores))
     return [row for rows in by_split.values() for row in [*rows, scoring.mean_row(rows)]]
 
 
-def unigram_baseline(data: Sequence[Path], language: str, vocabulary: int) -> npt.NDArray[np.float64] | None:
-    """The unigram log-probabilities of a language's training text, [vocabulary]; None without data."""
+def unigram_baseline(model: models.Model, data: Sequence[Path], language: str) -> npt.NDArray[np.float64] | None:
+    """The unigram log-probabilities of a language's training text, [vocabulary]: of the data, else of the export.
+
+    None if neither has them.
+    """
     if not data:
-        return None
+        counts = model.unigrams(language)
+        return None if counts is None else log_probabilities(counts)
     found = [split_prefix(folder, "train", language) for folder in data]
-    return unigram.log_probabilities(
-        [path for path in found if len(data) == 1 or index_file(path).exists()], vocabulary
-    )
+    train = [path for path in found if len(data) == 1 or index_file(path).exists()]
+    return log_probabilities(symbol_counts(train, len(model.dictionary)))
 
 
 def report_means(rows: Sequence[EvaluationRow]) -> None:
@@ -257,5 +262,5 @@ def main(args: argparse.Namespace) -> None:
     if args.output:
         scoring.write_table(args.output, rows)
     else:
-        scoring.print_table(sys.stdout, rows)
+        scoring.print_table(sys.stdout, rows, aligned=sys.stdout.isatty())
     report_means(rows)

@@ -1,23 +1,19 @@
 """Load a model to score: a checkpoint of either recipe, or an exported Hugging Face directory."""
 
-import argparse
-import contextlib
-import json
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wikixlm import hf
+import numpy as np
+import numpy.typing as npt
+
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
-from wikixlm.hf.vocabulary import fairseq_symbol
+from wikixlm.hf.exported import exported_symbols, load_bert, read_export, unigram_counts
 from wikixlm.model.batches import Batch, Symbols
 from wikixlm.model.extend import dictionary_symbols
 from wikixlm.model.masking import Masking
-from wikixlm.train import checkpoints
-from wikixlm.train.fairseq import USER_DIR, compat
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +33,7 @@ class Model:
         tokens_per_sample: tokens of a training example, the leading `</s>` included.
         positions: the model's maximum of tokens.
         dictionary: its symbols in fairseq's style, in the order of their ids, special ones first.
+        unigrams: how often each symbol occurs in a language's training text, [vocabulary]; None where not known.
     """
 
     name: str
@@ -46,6 +43,7 @@ class Model:
     tokens_per_sample: int
     positions: int
     dictionary: Sequence[str]
+    unigrams: Callable[[str], npt.NDArray[np.int64] | None] = lambda language: None
 
     @property
     def masking(self) -> Masking:
@@ -64,58 +62,52 @@ def _moved(value: Any, device: str) -> Any:
 def from_checkpoint(path: Path, data: Path | None, device: str) -> Model:
     """Load a model of `wikixlm train`, or any of fairseq's checkpoints of it.
 
+    The network is built from the tensors' sizes; nothing in the file chooses a class (see `wikixlm.model.checkpoint`).
+
     Args:
         data: folder of the binarized data, whose dict.txt must be the model's; None: the checkpoint's own.
 
     Raises:
         UserError: the checkpoint is missing, unreadable, trained with another dictionary, or does not keep its own.
     """
-    state = checkpoints.load(path)
-    own = (state["task_state"] or {}).get("symbols")
-    if data is not None and not (data / "dict.txt").is_file():
-        raise UserError(f"{data / 'dict.txt'} is missing: run the dictionary stage first")
-    if data is None and own is None:
-        raise UserError(f"{path} does not keep its dictionary, as model.pt does: give --data, the folder with dict.txt")
-    compat.apply()
-    from fairseq import checkpoint_utils, utils
+    from wikixlm.model.checkpoint import read_model
 
-    if state["cfg"]["common"]["user_dir"]:  # trained with our extension, wherever that was installed
-        utils.import_user_module(argparse.Namespace(user_dir=str(USER_DIR)))
-    with _data_folder(data, own) as folder:
-        dictionary = dictionary_symbols(folder / "dict.txt")
-        try:
-            models, cfg, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], {"data": str(folder)})
-        except (RuntimeError, KeyError) as failure:
-            reason = str(failure).splitlines()[-1]
-            raise UserError(f"{path} does not fit {folder / 'dict.txt'}: {reason}") from failure
-    if own is not None and list(own) != dictionary:
-        raise UserError(f"{path} was trained with another dictionary than {folder / 'dict.txt'}")
-    network = models[0].float().to(device).eval()
+    trained = read_model(path)
+    if trained.languages is None:
+        raise UserError(f"{path} does not keep its languages, as model.pt does")
+    network = trained.network().to(device)
     return Model(
         name=str(path),
-        forward=lambda inputs: network(**inputs)[0],
+        forward=lambda inputs: network(**inputs),
         device=device,
-        languages=[code.strip() for code in cfg.task.monolingual_langs.split(",")],
-        tokens_per_sample=int(cfg.task.tokens_per_sample),
-        positions=int(network.max_positions()),
-        dictionary=dictionary,
+        languages=trained.languages,
+        tokens_per_sample=trained.tokens_per_sample,
+        positions=trained.config.max_positions,
+        dictionary=_dictionary(path, trained.symbols, data, trained.config.vocab_size),
     )
 
 
-@contextlib.contextmanager
-def _data_folder(data: Path | None, symbols: Sequence[str] | None) -> Iterator[Path]:
-    """A folder with dict.txt, as fairseq's tasks want one: `data`, or one made of the symbols for the time being."""
-    if data is not None or symbols is None:
-        yield data or Path()
-        return
-    with tempfile.TemporaryDirectory(prefix="wikixlm-") as folder:
-        lines = "".join(f"{symbol} 1\n" for symbol in symbols[len(SPECIALS) :])
-        Path(folder, "dict.txt").write_text(lines, encoding="utf-8")
-        yield Path(folder)
+def _dictionary(path: Path, own: list[str] | None, data: Path | None, vocab_size: int) -> list[str]:
+    """The model's symbols, from the checkpoint or from the data's dict.txt; the two must not differ."""
+    if data is None:
+        if own is None:
+            raise UserError(
+                f"{path} does not keep its dictionary, as model.pt does: give --data, the folder with dict.txt"
+            )
+        return own
+    file = data / "dict.txt"
+    if not file.is_file():
+        raise UserError(f"{file} is missing: run the dictionary stage first")
+    symbols = dictionary_symbols(file)
+    if len(symbols) != vocab_size:
+        raise UserError(f"{path} does not fit {file}: {vocab_size} rows of embeddings, {len(symbols)} symbols")
+    if own is not None and own != symbols:
+        raise UserError(f"{path} was trained with another dictionary than {file}")
+    return symbols
 
 
 def from_export(folder: Path, data: Path | None, device: str) -> Model:
-    """Load what `wikixlm export` wrote, by transformers alone.
+    """Load what `wikixlm export` wrote.
 
     Args:
         data: folder of the binarized data, whose dict.txt must be the model's; None: the export's own.
@@ -123,26 +115,20 @@ def from_export(folder: Path, data: Path | None, device: str) -> Model:
     Raises:
         UserError: the export is missing, unreadable or made with another dictionary, or transformers is missing.
     """
-    transformers = hf.quietly()
-    names = exported_symbols(folder)
-    if data is not None and names != dictionary_symbols(data / "dict.txt"):
+    export = read_export(folder)
+    symbols = exported_symbols(export)
+    if data is not None and symbols != dictionary_symbols(data / "dict.txt"):
         raise UserError(f"{folder} was made with another dictionary than {data / 'dict.txt'}")
-    try:
-        network: Any = transformers.BertForMaskedLM.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as failure:
-        raise UserError(f"{folder} is not an exported model: {str(failure).splitlines()[0]}") from failure
-    languages = getattr(network.config, "lang2id", None)
-    if not languages:
-        raise UserError(f"{folder / 'config.json'} has no lang2id: it was not written by `wikixlm export`")
-    network = network.float().to(device).eval()
+    network = load_bert(export, "BertForMaskedLM").float().to(device).eval()
     return Model(
         name=str(folder),
         forward=lambda inputs: _bert_logits(network, inputs),
         device=device,
-        languages=sorted(languages, key=languages.__getitem__),
-        tokens_per_sample=int(network.config.max_position_embeddings),
-        positions=int(network.config.max_position_embeddings),
-        dictionary=names,
+        languages=export.languages,
+        tokens_per_sample=export.positions,
+        positions=export.positions,
+        dictionary=symbols,
+        unigrams=lambda language: unigram_counts(export, language),
     )
 
 
@@ -156,17 +142,3 @@ def _bert_logits(network: Any, inputs: Batch) -> "Tensor":
     ).last_hidden_state
     logits: Tensor = network.cls(states[inputs["masked_tokens"]])
     return logits
-
-
-def exported_symbols(folder: Path) -> list[str]:
-    """The symbols of an export's vocab.json in fairseq's style, in the order of their ids.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    path = folder / "vocab.json"
-    try:
-        ids: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as failure:
-        raise UserError(f"{folder} is not an exported model: cannot read {path} ({failure})") from failure
-    return [fairseq_symbol(name) for name in sorted(ids, key=ids.__getitem__)]

@@ -4,11 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
+from wikixlm import formatting
+from wikixlm.errors import UserError
 from wikixlm.evaluate.models import SYMBOLS, Model
 from wikixlm.evaluate.texts import TextSize
 from wikixlm.files import atomic_text
@@ -74,6 +76,8 @@ def score_text(
         tokens += len(target)
         if baseline is not None:
             unigram_loss -= float(baseline[target.numpy()].sum())
+    if not math.isfinite(loss):
+        raise UserError(f"{model.name}: the loss on {path.name} is {loss}: its weights or activations overflow")
     return {
         "tokens": tokens,
         "loss": loss / tokens,
@@ -100,12 +104,10 @@ def write_table(path: Path, rows: Sequence[EvaluationRow]) -> None:
         print_table(stream, rows)
 
 
-def print_table(stream: IO[str], rows: Sequence[EvaluationRow]) -> None:
-    """Write the table, tab-separated, with a header."""
-    columns: dict[str, Any] = {
-        name: form for name, form in {**COLUMNS, **PSEUDO_COLUMNS}.items() if name in rows[0].scores
-    }
-    print("language", "split", *columns, sep="\t", file=stream)
-    for row in rows:
-        scores = [format(row.scores[name], form) for name, form in columns.items()]
-        print(row.language, row.split, *scores, sep="\t", file=stream)
+def print_table(stream: IO[str], rows: Sequence[EvaluationRow], aligned: bool = False) -> None:
+    """Write the table with a header, tab-separated or in aligned columns."""
+    columns = {name: form for name, form in {**COLUMNS, **PSEUDO_COLUMNS}.items() if name in rows[0].scores}
+    cells = [["language", "split", *columns]]
+    cells += [[row.language, row.split, *(format(row.scores[name], columns[name]) for name in columns)] for row in rows]
+    lines = [formatting.table(cells, left=(0, 1))] if aligned else ["\t".join(row) for row in cells]
+    print(*lines, sep="\n", file=stream)

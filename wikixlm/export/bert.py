@@ -46,6 +46,7 @@ _BIAS = "lm_output_learned_bias"
 
 def refuse_misfit(model: TrainedModel, path: Path) -> None:
     """Raise a UserError if no class of transformers fits the model."""
+    model.refuse_unknown_heads()
     if not model.config.embedding_norm:
         raise UserError(
             f"{path} fits no class of transformers: it has no LayerNorm on its embeddings; a model trained with "

@@ -1,14 +1,17 @@
 """The model card, `README.md` of an exported model, from the run's own records."""
 
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from wikixlm import formatting, hf
-from wikixlm.languages import wiki
+from wikixlm.errors import UserError
+from wikixlm.files import open_text
+from wikixlm.languages import bcp47, wiki
 from wikixlm.model.network import NetworkConfig
 
 # The settings that matter most to a reader; all others are in the run's manifest.
@@ -16,6 +19,10 @@ _TRAINING = (
     *("recipe", "max_update", "max_tokens", "update_freq", "tokens_per_sample", "lr", "warmup_updates", "dropout"),
     *("alpha", "mask_ratio", "precision", "seed"),
 )
+
+
+# The columns of the evaluation that the card shows.
+_EVALUATED = ("tokens", "perplexity", "accuracy", "unigram")
 
 
 @dataclass(frozen=True)
@@ -49,19 +56,30 @@ def model_card(facts: CardFacts) -> str:
 
 
 def read_evaluation(path: Path) -> list[dict[str, str]]:
-    """The rows of `evaluation/mlm_perplexity.tsv`."""
-    with open(path, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
+    """The rows of `evaluation/mlm_perplexity.tsv`.
+
+    Raises:
+        UserError: the file can't be read, is not such a table, or is cut short.
+    """
+    with open_text(path) as stream:
+        try:
+            text = stream.read()
+            rows = list(csv.DictReader(text.splitlines(), delimiter="\t"))
+            for row in rows:
+                _ = row["language"] + row["split"]
+                _ = [float(row[name]) for name in _EVALUATED]
+        except (KeyError, TypeError, ValueError) as failure:
+            raise UserError(
+                f"{path} is not a table of `wikixlm evaluate` ({failure}); delete it and run again"
+            ) from failure
+    if not rows or not text.endswith("\n"):
+        raise UserError(f"{path} is cut short; delete it and run again")
+    return rows
 
 
 def _head(facts: CardFacts) -> str:
-    # The Hub refuses codes that are Wikimedia's own (simple, zh-yue).
-    listed = ", ".join(f'"{code}"' for code in facts.languages if re.fullmatch("[a-z]{2,3}", code))
     return f"""---
-language: [{listed}]
-library_name: transformers
-pipeline_tag: fill-mask
-tags: [wikixlm, xlm, masked-lm]
+{_metadata(facts)}
 ---
 
 # A masked language model of {len(facts.languages)} language{"s" if len(facts.languages) > 1 else ""}
@@ -70,6 +88,45 @@ Trained on Wikipedia's text in {", ".join(facts.languages)} by wikixlm, as XLM w
 https://arxiv.org/abs/1901.07291), for masked language modelling. Here it is transformers' `BertForMaskedLM`, whose
 `token_type_ids` are the language's id.
 """
+
+
+def _metadata(facts: CardFacts) -> str:
+    """The Hub's metadata as YAML. Its `language` takes ISO 639 codes only, `language_bcp47` whole tags."""
+    tags = list(dict.fromkeys(map(bcp47, facts.languages)))
+    local = _local_languages(facts)
+    metadata: dict[str, Any] = {"language": list(dict.fromkeys(tag.split("-")[0] for tag in tags))}
+    if any("-" in tag for tag in tags):
+        metadata["language_bcp47"] = tags
+    if not local:  # the licence of other text is its owner's
+        metadata |= {"license": "cc-by-sa-4.0", "datasets": ["wikimedia/wikipedia"]}
+    metadata |= {
+        "library_name": "transformers",
+        "pipeline_tag": "fill-mask",
+        "tags": ["wikixlm", "xlm", "masked-lm"],
+    }
+    if facts.evaluation:
+        metadata["model-index"] = [
+            {"name": "wikixlm", "results": [_result(row) for row in facts.evaluation if row["language"] != "mean"]}
+        ]
+    return yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, default_flow_style=None, width=10_000).rstrip()
+
+
+def _result(row: Mapping[str, str]) -> dict[str, Any]:
+    """A row of the evaluation in the form of the Hub's model-index."""
+    name = f"Wikipedia ({row['language']})"
+    return {
+        "task": {"type": "fill-mask", "name": "Masked language modelling"},
+        "dataset": {"type": "wikipedia", "name": name, "config": row["language"], "split": row["split"]},
+        "metrics": [
+            {"type": "perplexity", "value": float(row["perplexity"])},
+            {"type": "accuracy", "value": float(row["accuracy"])},
+        ],
+    }
+
+
+def _local_languages(facts: CardFacts) -> list[str]:
+    """The languages whose text is not from Wikipedia."""
+    return sorted(facts.manifest.get("configuration", {}).get("corpora", {}).get("local", {}))
 
 
 def _usage(facts: CardFacts) -> str:
@@ -173,7 +230,7 @@ def _perplexity(facts: CardFacts) -> str:
 
 
 def _licence(facts: CardFacts) -> str:
-    own = sorted(facts.manifest.get("configuration", {}).get("corpora", {}).get("local", {}))
+    own = _local_languages(facts)
     from_wikipedia = [code for code in facts.languages if code not in own]
     lines = ["## Licence of the data", ""]
     if from_wikipedia:

@@ -8,6 +8,7 @@ place the exported model is read back and its logits are compared with the train
 
 import argparse
 import logging
+import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ from wikixlm.bpe.codes import SPECIALS, Merge, read_codes
 from wikixlm.bpe.vocabulary import read_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json
+from wikixlm.hf.exported import UNIGRAMS
 from wikixlm.tokenize.word_segmenters import JAPANESE
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 FILES = (
     *("config.json", "model.safetensors", "vocab.json", "merges.txt", "tokenizer_config.json", "README.md"),
-    hf.CODE.name,
+    *(hf.CODE.name, UNIGRAMS),
 )
 # Rounding of 32-bit floats in a deep model is far smaller; the effect of a misplaced weight is far larger.
 LARGEST_DIFFERENCE = 1e-3
@@ -105,6 +107,8 @@ def export_model(
             folder, symbols, merges, languages, {**settings, "model_max_length": model.config.max_positions}
         )
         write_model(folder, model, languages, settings)
+        if sources.data is not None:
+            write_unigrams(folder, sources.data, languages, model.config.vocab_size)
         write_card(folder, model, merges, languages, tokenizer, sources)
 
 
@@ -137,6 +141,7 @@ def write_model(folder: Path, model: "TrainedModel", languages: list[str], setti
     import torch
 
     from wikixlm.export.bert import EOS, bert_model
+    from wikixlm.hf.exported import load_bert, read_export
 
     extra = {
         "lang2id": {code: number for number, code in enumerate(languages)},
@@ -144,7 +149,7 @@ def write_model(folder: Path, model: "TrainedModel", languages: list[str], setti
         **settings,
     }
     bert_model(model, extra).save_pretrained(folder)
-    exported = hf.quietly().AutoModelForMaskedLM.from_pretrained(folder).eval()
+    exported = load_bert(read_export(folder), "BertForMaskedLM").eval()
     network = model.network()
     generator = torch.Generator().manual_seed(0)
     size = (1, min(_COMPARED_TOKENS, model.config.max_positions))
@@ -155,12 +160,24 @@ def write_model(folder: Path, model: "TrainedModel", languages: list[str], setti
         language = torch.full(size, number)
         with torch.inference_mode():
             difference = network(tokens, language) - exported(input_ids=tokens, token_type_ids=language).logits
-        largest = max(largest, float(difference.abs().max()))
+        largest = max(largest, float(difference.abs().nan_to_num(math.inf).max()))
     logging.info("largest difference of the logits from the trained model's: %.1e", largest)
     if not largest < LARGEST_DIFFERENCE:
         raise UserError(
             f"the exported model's logits differ from the trained one's by {largest:.1e}; please report this"
         )
+
+
+def write_unigrams(folder: Path, data: Path, languages: list[str], vocab_size: int) -> None:
+    """Write how often each symbol occurs in a language's training text, for the baseline of an evaluation."""
+    from safetensors.numpy import save_file
+
+    from wikixlm.binarize.indexed_format import split_prefix
+    from wikixlm.model.unigram import symbol_counts
+
+    save_file(
+        {code: symbol_counts([split_prefix(data, "train", code)], vocab_size) for code in languages}, folder / UNIGRAMS
+    )
 
 
 def write_card(

@@ -20,16 +20,18 @@ last one.
 import argparse
 import os
 import shutil
-from dataclasses import dataclass
+import statistics
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wikixlm import console, hf
+from wikixlm import console, formatting, hf
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_folder, read_json, write_json
+from wikixlm.files import atomic_folder, write_json
 from wikixlm.finetune.dataset import EncodedExamples, ExampleEncoder
 from wikixlm.finetune.examples import Columns, Example, ExampleReader, RowCounts, read_files
 from wikixlm.finetune.scores import Score, mean_score, write_table
+from wikixlm.hf.exported import read_export
 from wikixlm.model import device
 
 if TYPE_CHECKING:
@@ -40,30 +42,6 @@ RECORD = "finetuning.json"
 LARGEST_SEED = 2**32 - 1  # numpy's
 SHORTEST = 8  # tokens
 SPLITS = ("train", "valid", "test")
-
-
-@dataclass(frozen=True)
-class Base:
-    """The exported model to fine-tune: its languages in the order of their ids, and its maximum of tokens."""
-
-    folder: Path
-    languages: list[str]
-    positions: int
-
-
-def read_base(folder: Path) -> Base:
-    """Read what an exported model says of itself.
-
-    Raises:
-        UserError: the folder is not an exported model.
-    """
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} is not an exported model: it has no config.json; `wikixlm export` writes one")
-    ids = read_json(folder / "tokenizer_config.json").get("lang2id", {})
-    if not ids:
-        raise UserError(f"{folder} is not an exported model: its tokenizer_config.json has no lang2id")
-    positions = int(read_json(folder / "config.json")["max_position_embeddings"])
-    return Base(folder, sorted(ids, key=ids.__getitem__), positions)
 
 
 def read_splits(
@@ -102,11 +80,29 @@ def publish(model: "FinetunedModel", scores: list[Score], counts: list[RowCounts
         rows = [each.as_dict() for each in counts]
         write_json(folder / RECORD, {**model.record, "update": model.update, "rows": rows})
     shutil.rmtree(model.save_dir)
-    for split in SPLITS[1:]:
-        if of_split := [row for row in scores if row.split == split]:
-            by_language = ", ".join(f"{row.language} {row.accuracy:.3f}" for row in of_split)
-            console.say(f"{split}: accuracy {by_language}; mean {mean_score(of_split).accuracy:.3f}")
     console.say(f"{output}: the checkpoint of update {model.update:,}")
+
+
+def report_scores(scores: list[Score], data: dict[str, list[Example]]) -> None:
+    """Print the scores as a table, beside the accuracy of always giving the training set's most frequent label."""
+    label, _ = Counter(example.label for example in data["train"]).most_common(1)[0]
+    cells = [["split", "language", "examples", "accuracy", "F1", "majority class"]]
+    for split in SPLITS[1:]:
+        of_split = [row for row in scores if row.split == split]
+        shares = [majority_share(data[split], row.language, label) for row in of_split]
+        if of_split:
+            of_split, shares = [*of_split, mean_score(of_split)], [*shares, statistics.fmean(shares)]
+        for row, share in zip(of_split, shares, strict=True):
+            figures = [f"{row.accuracy:.3f}", f"{row.f1:.3f}", f"{share:.3f}"]
+            cells.append([split, row.language, f"{row.examples:,}", *figures])
+    if len(cells) > 1:
+        print(formatting.table(cells, left=(0, 1)))
+
+
+def majority_share(examples: list[Example], language: str, label: str) -> float:
+    """The share of a language's examples that have the label."""
+    labels = [example.label for example in examples if example.language == language]
+    return labels.count(label) / len(labels)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -169,7 +165,7 @@ def main(args: argparse.Namespace) -> None:
     hf.quietly()
     from wikixlm.finetune.fit import FinetuningSettings, Machine, fit
 
-    base = read_base(args.model)
+    base = read_export(args.model)
     max_length = base.positions if args.max_length is None else args.max_length
     if args.max_length is not None and not SHORTEST <= max_length <= base.positions:
         raise UserError(
@@ -195,7 +191,8 @@ def main(args: argparse.Namespace) -> None:
     checkpoints = args.checkpoints or args.output.with_name(f"{args.output.name}.checkpoints")
     tokenizer = encoder.tokenizer(data["train"][0].language)
     machine = Machine(chosen.kind, args.threads)
-    model = fit(base.folder, labels, encoded, tokenizer, settings, machine, checkpoints)
+    model = fit(base, labels, encoded, tokenizer, settings, machine, checkpoints)
     held_out = [split for split in SPLITS[1:] if split in encoded]
     scores = [row for split in held_out for row in model.scores(encoded[split], split, base.languages)]
     publish(model, scores, counts, args.output)
+    report_scores(scores, data)

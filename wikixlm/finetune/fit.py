@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 from transformers import (
-    AutoModelForSequenceClassification,
     DataCollatorWithPadding,
     EvalPrediction,
     PrinterCallback,
@@ -33,6 +32,7 @@ from wikixlm import console
 from wikixlm.files import sha256
 from wikixlm.finetune.dataset import EncodedExamples
 from wikixlm.finetune.scores import Score, score
+from wikixlm.hf.exported import WEIGHTS, Export, load_bert
 
 WARMUP = 0.06  # share of the updates, as in RoBERTa's and XLM-R's fine-tuning
 _STATE = "trainer_state.json"  # the Trainer writes it last into a checkpoint
@@ -91,7 +91,7 @@ class FinetunedModel:
 
 
 def fit(
-    base: Path,
+    base: Export,
     labels: list[str],
     encoded: dict[str, EncodedExamples],
     tokenizer: Any,
@@ -109,7 +109,7 @@ def fit(
     """
     valid = selection_examples(encoded)
     record = {
-        "base": {"path": str(base), "sha256": sha256(base / "model.safetensors")},
+        "base": {"path": str(base.folder), "sha256": sha256(base.folder / WEIGHTS)},
         "labels": labels,
         "settings": asdict(settings),
         "data": {"train": encoded["train"].digest(), "valid": valid.digest() if valid else None},
@@ -184,7 +184,8 @@ class _ProgressReporter(TrainerCallback):
             console.say(f"{place}: validation accuracy {metrics['eval_accuracy']:.3f}")
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
-        logging.info("update %d: %s", state.global_step, more.get("logs"))
+        figures = ", ".join(f"{name} {value:.6g}" for name, value in more.get("logs", {}).items())
+        logging.info("update %d: %s", state.global_step, figures)
 
 
 def last_checkpoint(save_dir: Path) -> Path | None:
@@ -201,12 +202,13 @@ def last_checkpoint(save_dir: Path) -> Path | None:
     return None
 
 
-def load_classifier(folder: Path, labels: list[str], seed: int) -> Any:
+def load_classifier(base: Export, labels: list[str], seed: int) -> Any:
     """The exported model with a classifier, whose weights (and the pooler's) are initialised from `seed`."""
     set_seed(seed)
     numbered = dict(enumerate(labels))
-    return AutoModelForSequenceClassification.from_pretrained(
-        folder,
+    return load_bert(
+        base,
+        "BertForSequenceClassification",
         num_labels=len(labels),
         id2label=numbered,
         label2id={label: number for number, label in numbered.items()},

@@ -61,6 +61,6 @@ def load(path: Path | str, lang: str | None = None) -> "WikixlmTokenizer":
     from wikixlm.hf.tokenization_wikixlm import WikixlmTokenizer
 
     try:
-        return WikixlmTokenizer.from_pretrained(folder, lang=lang)
+        return WikixlmTokenizer.from_pretrained(folder, lang=lang, local_files_only=True, trust_remote_code=False)
     except (ValueError, OSError, ImportError) as failure:
         raise UserError(f"{folder}: {failure}") from failure

@@ -56,6 +56,9 @@ def embed_file(source: Path, embedder: SentenceEmbedder, output: Path, allow_emp
         rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=(count, embedder.embed_dim))
         for start, lines in _line_groups(source):
             vectors, without = embedder.embed(lines)
+            if not (finite := np.isfinite(vectors).all(axis=1)).all():
+                broken = start + int(np.flatnonzero(~finite)[0]) + 1
+                raise UserError(f"{source}, line {broken}: its vector is not finite (NaN or infinity)")
             rows[start : start + len(lines)] = vectors
             empty += [start + number for number in without]
             if not allow_empty:

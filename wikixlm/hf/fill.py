@@ -1,4 +1,4 @@
-"""Fill in [MASK] in a sentence with the trained model: a first impression of what it has learned.
+"""Fill in [MASK] (or <mask>) in a sentence with the trained model: a first impression of what it has learned.
 
     wikixlm fill "The capital of France is [MASK]." --lang en --directory runs/demo
 
@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from wikixlm import hf
 from wikixlm.errors import UserError
-from wikixlm.hf.exported import add_model_arguments, find_export, load_model
+from wikixlm.hf.exported import add_model_arguments, find_export, load_bert, read_export
 from wikixlm.model import device
 
 MARK = "[MASK]"
+MASKS = (MARK, "<mask>")  # what a user may write
 
 
 class Guess(NamedTuple):
@@ -31,7 +32,7 @@ def fill(text: str, path: Path, lang: str, top: int, kind: str = "cpu") -> Itera
     """The `top` best symbols for each mask of the text, in order.
 
     Args:
-        text: raw text with `[MASK]` at least once.
+        text: raw text with `[MASK]` or `<mask>` at least once.
         path: the exported model.
         kind: `cpu` or `cuda`.
 
@@ -42,10 +43,10 @@ def fill(text: str, path: Path, lang: str, top: int, kind: str = "cpu") -> Itera
 
     from wikixlm.hf.vocabulary import fairseq_symbol
 
-    if MARK not in text:
-        raise UserError(f"there is no {MARK} in the text: put it where the model should guess")
+    if not any(mask in text for mask in MASKS):
+        raise UserError(f"there is no {MARK} (or <mask>) in the text: put it where the model should guess")
     tokenizer = hf.load(path, lang)
-    model = load_model(path, kind, "AutoModelForMaskedLM")
+    model = load_bert(read_export(path), "BertForMaskedLM").to(kind).eval()
     inputs = tokenizer(text.replace(MARK, tokenizer.mask_token), return_tensors="pt", verbose=False).to(kind)
     length, positions = inputs["input_ids"].shape[1], model.config.max_position_embeddings
     if length > positions:
@@ -59,7 +60,7 @@ def fill(text: str, path: Path, lang: str, top: int, kind: str = "cpu") -> Itera
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", help=f"a sentence with {MARK} in it, once or more often")
+    parser.add_argument("text", help=f"a sentence with {MARK} (or <mask>) in it, once or more often")
     parser.add_argument("--lang", required=True, help="language of the sentence, one of the model's")
     parser.add_argument("--top", type=int, default=10, help="symbols to show for each mask")
     add_model_arguments(parser)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import hf
-from wikixlm.hf.exported import load_model
+from wikixlm.hf.exported import load_bert, read_export
 
 Vectors = npt.NDArray[np.float32]
 
@@ -29,7 +29,7 @@ class SentenceEmbedder:
     def __init__(self, path: Path, lang: str, kind: str = "cpu", max_tokens: int = 8192) -> None:
         self._path = path
         self.bind(lang)
-        self._model = load_model(path, kind, "AutoModel")
+        self._model = load_bert(read_export(path), "BertModel").to(kind).eval()
         self._kind = kind
         self._max_tokens = max_tokens
 
@@ -59,6 +59,10 @@ class SentenceEmbedder:
                 counts[number] += len(piece)
         vectors = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
         return vectors, np.flatnonzero(counts == 0).tolist()
+
+    def symbols(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text's symbols."""
+        return [self._symbols_of(text) for text in texts]
 
     def _symbols_of(self, text: str) -> list[int]:
         symbols = self._tokenizer.tokenize(text, split_special_tokens=True)

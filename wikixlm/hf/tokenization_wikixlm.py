@@ -16,6 +16,7 @@ from transformers.models.xlm.tokenization_xlm import lowercase_and_remove_accent
 
 WordSegmenter = Callable[[str], list[str]]
 
+SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 # Where XLMTokenizer looks for KyTea's model, and where KyTea's own installation and Linux distributions put it.
 KYTEA_MODELS = ("~/local/share/kytea/model.bin", "/usr/local/share/kytea/model.bin", "/usr/share/kytea/model.bin")
 
@@ -118,6 +119,19 @@ class WikixlmTokenizer(XLMTokenizer):
             segmented = self._segment(self.moses_pipeline(text, lang=self._language))
             words = [part for word in segmented for part in word.split()]
         return lowercase_and_remove_accent(words) if self.do_lowercase_and_remove_accent else words
+
+    def get_vocab(self) -> dict[str, int]:
+        """Ids by the symbols' names as `wikixlm fill` prints them: `the` is the whole word, `the@@` its beginning.
+
+        transformers' fill-mask looks its `targets` up here.
+        """
+        vocab = {}
+        for symbol, number in super().get_vocab().items():
+            if symbol in SPECIALS or symbol in self._added_tokens_encoder:
+                vocab[symbol] = number
+            else:
+                vocab[symbol.removesuffix("</w>") if symbol.endswith("</w>") else f"{symbol}@@"] = number
+        return vocab
 
     def _convert_token_to_id(self, token: str) -> int:
         number = self.encoder.get(token)

@@ -41,13 +41,15 @@ class TrainedModel:
     """A masked language model as it was trained.
 
     Attributes:
+        path: its checkpoint, for messages.
         weights: its tensors in fp32, by fairseq's names without `encoder.`.
-        config: its sizes and dropout rates.
+        config: its sizes and dropout rates; `num_heads` is 0 where the checkpoint does not keep it.
         tokens_per_sample: tokens of a training example, the leading `</s>` included.
         symbols: its vocabulary, special symbols first; None where the checkpoint does not keep it.
         languages: its languages in the order of their ids; None where the checkpoint does not keep them.
     """
 
+    path: Path
     weights: dict[str, Tensor]
     config: NetworkConfig
     tokens_per_sample: int
@@ -58,15 +60,25 @@ class TrainedModel:
         """The model in plain torch, in evaluation mode.
 
         Raises:
-            RuntimeError: a tensor is missing, superfluous or of another size.
+            UserError: a tensor is missing, superfluous or of another size, or the number of heads is not known.
         """
+        self.refuse_unknown_heads()
         network = MaskedLanguageModel(self.config)
-        network.load_state_dict(self.weights)
+        try:
+            network.load_state_dict(self.weights)
+        except RuntimeError as failure:
+            reason = str(failure).splitlines()[-1].strip()
+            raise UserError(f"{self.path} is not a masked language model of this pipeline: {reason}") from failure
         return network.eval()
 
+    def refuse_unknown_heads(self) -> None:
+        """Raise a UserError if the checkpoint does not keep its number of attention heads, which no tensor shows."""
+        if not self.config.num_heads:
+            raise UserError(f"{self.path} does not keep its number of attention heads, as model.pt does")
 
-def load_state(path: Path) -> State:
-    """The content of a checkpoint, its tensors mapped from the file and not yet read.
+
+def load_state(path: Path, mmap: bool = True) -> State:
+    """The content of a checkpoint; with `mmap` its tensors are mapped from the file, and read when they are used.
 
     Raises:
         UserError: the file is missing, cut short, garbled, no checkpoint of fairseq, or would run code.
@@ -79,7 +91,7 @@ def load_state(path: Path) -> State:
     # on its way out it would remove what fairseq's own loading needs.)
     torch.serialization.add_safe_globals([argparse.Namespace])
     try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        state = torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
     except pickle.UnpicklingError as failure:
         # torch's own words advise to switch the protection off.
         names = re.findall(r"GLOBAL ([\w.]+)", str(failure))
@@ -109,10 +121,10 @@ def trained_model(state: State, path: Path) -> TrainedModel:
         path: the file, for messages.
 
     Raises:
-        UserError: it is no masked language model of this pipeline, or a value in it is out of bounds.
+        UserError: it is not a masked language model of this pipeline, a value is out of bounds, a weight not finite.
     """
     refused = f"{path} is not a masked language model of this pipeline"
-    weights = _weights(state["model"], refused)
+    weights = _weights(state["model"], path, refused)
     options = _options(state, "model")
     if options.get("activation_fn", "gelu") != "gelu":
         raise UserError(f"{refused}: its activation is {options['activation_fn']}, where gelu is expected")
@@ -126,14 +138,14 @@ def trained_model(state: State, path: Path) -> TrainedModel:
         max_positions=positions - PAD - 1,
         embed_dim=embed_dim,
         ffn_dim=ffn_dim,
-        num_heads=_number(options, "encoder_attention_heads", 1, 1, _MOST_HEADS, path),
+        num_heads=_number(options, "encoder_attention_heads", 0, 0, _MOST_HEADS, path),
         num_layers=len({found[1] for name in weights if (found := _LAYER.match(name))}),
         dropout=_number(options, "dropout", 0.1, 0, 1, path),
         attention_dropout=_number(options, "attention_dropout", 0.1, 0, 1, path),
         embedding_norm="sentence_encoder.emb_layer_norm.weight" in weights,
         pad=PAD,
     )
-    if config.max_positions < 2 or embed_dim % config.num_heads:
+    if config.max_positions < 2 or (config.num_heads and embed_dim % config.num_heads):
         raise UserError(
             f"{refused}: {config.max_positions} positions, {embed_dim} dimensions in {config.num_heads} heads"
         )
@@ -141,6 +153,7 @@ def trained_model(state: State, path: Path) -> TrainedModel:
     names = state.get("task_state") or {}
     languages = names.get("languages") or _split(task.get("monolingual_langs"))
     return TrainedModel(
+        path,
         weights,
         config,
         tokens_per_sample=_number(task, "tokens_per_sample", config.max_positions, 2, config.max_positions, path),
@@ -149,13 +162,15 @@ def trained_model(state: State, path: Path) -> TrainedModel:
     )
 
 
-def _weights(tensors: Any, refused: str) -> dict[str, Tensor]:
+def _weights(tensors: Any, path: Path, refused: str) -> dict[str, Tensor]:
     if not isinstance(tensors, Mapping):
         raise UserError(f"{refused}: it has no tensors")
     weights = {}
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, Tensor) or not value.is_floating_point():
             raise UserError(f"{refused}: {name!r} is not a tensor of weights")
+        if not bool(value.isfinite().all()):
+            raise UserError(f"{path}: the tensor {name} has values that are not finite (NaN or infinity)")
         weights[name.removeprefix("encoder.")] = value.float()
     for name in _REQUIRED:
         if name not in weights:
@@ -182,9 +197,9 @@ def _matrix(weights: Mapping[str, Tensor], name: str, refused: str) -> tuple[int
 
 
 def _number(options: Mapping[str, Any], name: str, default: Any, least: float, most: float, path: Path) -> Any:
-    """A number among the options, of the default's type, within bounds."""
+    """A number among the options within bounds: whole, unless the default is a float."""
     value = options.get(name, default)
-    known = type(value) in ((int,) if isinstance(default, int) else (int, float))
+    known = type(value) in ((int, float) if isinstance(default, float) else (int,))
     if not known or not math.isfinite(value) or not least <= value <= most:
         raise UserError(f"{path}: {name} is {value!r:.80}; accepted are {least} to {most}")
     return value

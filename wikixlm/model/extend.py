@@ -7,13 +7,10 @@ models", 2021); a new language's row is the mean of the trained ones. fairseq th
 `--finetune-from-model`, which reads the weights alone: optimizer, schedule and data start anew.
 """
 
-import argparse
-import pickle
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +18,7 @@ from torch import Tensor
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
+from wikixlm.model.checkpoint import TrainedModel, read_model
 
 _ENCODER = "encoder.sentence_encoder."
 _TOKENS = f"{_ENCODER}embed_tokens.weight"
@@ -39,25 +37,6 @@ class RowNames:
     languages: Sequence[str]
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a fairseq checkpoint as plain data, on the CPU.
-
-    Raises:
-        UserError: the file is missing, damaged, holds more than data, or is not a masked language model.
-    """
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as failure:
-        raise UserError(f"cannot read the model {path}: {failure.strerror or failure}") from failure
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as failure:
-        reason = next(iter(str(failure).splitlines()), "it is empty or cut short")
-        raise UserError(f"{path} is not a model that can be loaded: {reason}") from failure
-    if not isinstance(checkpoint, dict) or _TOKENS not in checkpoint.get("model", {}):
-        raise UserError(f"{path} is not a masked language model of this pipeline")
-    return checkpoint
-
-
 def dictionary_symbols(path: Path) -> list[str]:
     """The symbols of a `dict.txt`, the special ones before them, in the order of their ids."""
     try:
@@ -67,22 +46,17 @@ def dictionary_symbols(path: Path) -> list[str]:
     return [*SPECIALS, *(line.rsplit(" ", 1)[0] for line in lines if line)]
 
 
-def row_names(checkpoint: dict[str, Any], path: Path) -> RowNames:
-    """The names of the model's rows: from the checkpoint itself, or from the data that it was trained on.
+def row_names(model: TrainedModel) -> RowNames:
+    """The symbols and languages that the checkpoint keeps.
 
     Raises:
-        UserError: it is a checkpoint of fairseq's own task, which doesn't store them, and the data is gone.
+        UserError: it keeps none, as checkpoints of fairseq's own task do (model.pt does keep them).
     """
-    state = checkpoint.get("task_state") or {}
-    if "symbols" in state and "languages" in state:
-        return RowNames(state["symbols"], state["languages"])
-    task = (checkpoint.get("cfg") or {}).get("task") or {}
-    options = task if isinstance(task, dict) else vars(task)
-    data, languages = options.get("data"), options.get("monolingual_langs")
-    if not data or not languages:
-        raise UserError(f"{path} does not hold its vocabulary and languages; train it with the wikixlm recipe")
-    symbols = dictionary_symbols(Path(data.split(":")[0]) / "dict.txt")
-    return RowNames(symbols, [code.strip() for code in languages.split(",")])
+    if model.symbols is None or model.languages is None:
+        raise UserError(
+            f"{model.path} doesn't keep its vocabulary and languages; use the run's model.pt, or the wikixlm recipe"
+        )
+    return RowNames(model.symbols, model.languages)
 
 
 def extend_weights(weights: dict[str, Tensor], old: RowNames, new: RowNames, seed: int) -> dict[str, Tensor]:
@@ -145,11 +119,13 @@ def write_start_checkpoint(model: Path, dictionary: Path, languages: Sequence[st
         The model's number of positions, the value for `--max-positions`.
 
     Raises:
-        UserError: see `load_checkpoint`, `row_names` and `extend_weights`.
+        UserError: see `read_model`, `row_names` and `extend_weights`.
     """
-    checkpoint = load_checkpoint(model)
+    trained = read_model(model)
     new = RowNames(dictionary_symbols(dictionary), languages)
-    weights = extend_weights(checkpoint["model"], row_names(checkpoint, model), new, seed)
+    weights = extend_weights(
+        {f"encoder.{name}": value for name, value in trained.weights.items()}, row_names(trained), new, seed
+    )
     state = {
         "args": None,
         "cfg": None,

@@ -8,6 +8,7 @@ import functools
 import importlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from wikixlm.train.fairseq import interruption, log
@@ -16,6 +17,25 @@ logger = logging.getLogger(__name__)
 
 # In the log, where `wikixlm train` looks for it.
 STOPPED = "stopped between two updates"
+
+
+def load_checkpoint() -> None:
+    """Load a checkpoint's tensors and counters only; its `cfg` and `args` are ignored.
+
+    fairseq composes a configuration from `args`, and its builders evaluate some of the options as Python. The trainer
+    needs neither: it builds what its own command line says.
+    """
+    from fairseq import checkpoint_utils
+
+    from wikixlm.model.checkpoint import load_state
+
+    def load_checkpoint_to_cpu(path: str, arg_overrides: Any = None, load_on_all_ranks: bool = False) -> dict[str, Any]:
+        state = load_state(Path(path), mmap=False)
+        state["cfg"] = state["args"] = None
+        upgraded: dict[str, Any] = checkpoint_utils._upgrade_state_dict(state)
+        return upgraded
+
+    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
 
 
 def save_checkpoint() -> None:
@@ -133,7 +153,7 @@ def log_update() -> None:
     Trainer._reduce_and_log_stats = log_update
 
 
-TRAINER = (save_checkpoint, validate_and_save, write_metrics)
+TRAINER = (load_checkpoint, save_checkpoint, validate_and_save, write_metrics)
 RECIPE = (save_checkpoint, half_precision, clip_grad_norm, log_update)
 
 _applied: set[Callable[[], None]] = set()
