@@ -13,7 +13,6 @@ report: "docs/captions/workflow.rst"
 
 
 include: "rules/common.smk"  #     configuration, the wikixlm command, names of shards
-include: "rules/refusals.smk"  #   what a target can't do, said before it starts
 include: "rules/download.smk"  #   Wikimedia's dumps
 include: "rules/extract.smk"  #    dump or your own text -> documents
 include: "rules/tokenize.smk"  #   documents -> tokens, held-out articles
@@ -40,5 +39,7 @@ rule all:
         rules.train_mlm.output,
         rules.provenance.output,
         rules.evaluate_mlm.output,
-        export_if_possible,
+        refusals.export_if_possible,
         rules.report.output,
+    message:
+        "Finish the run"

@@ -2,27 +2,25 @@
 
 Needs: monolingual_data/processed/{train,valid,test}.{lang} and work/vocabulary/, or a frozen bpe.vocab_file.
 Makes: monolingual_data/processed/vocab_mlm; monolingual_data/fairseq_processed/{split}.{lang}.{bin,idx}, dict.txt.
+
+What is seconds of work on all languages together is a local rule, not worth a place in a cluster's queue.
 """
-
-
-# Seconds of work on what all languages share: not worth a place in a cluster's queue.
-localrules:
-    vocabulary,
-    dictionary,
-
 
 if cfg.bpe.vocab_file:
 
-    rule vocabulary:
+    rule reuse_vocabulary:
         """The vocabulary of an earlier run, checked and copied: ids stay as they are."""
         input:
             str(locate(cfg.bpe.vocab_file)),
         output:
-            "monolingual_data/processed/vocab_mlm",
+            layout.VOCABULARY,
         log:
             "logs/vocabulary.log",
+        localrule: True
         conda:
             "../envs/data.yaml"
+        message:
+            "Reuse the vocabulary of an earlier run"
         shell:
             "wikixlm vocabulary --log {log:q} --vocab-file {input:q} --output {output:q}"
 
@@ -31,13 +29,16 @@ else:
     rule vocabulary:
         """The symbols of all languages' training text, the most frequent first."""
         input:
-            every_language("work/vocabulary/{lang}.zst"),
+            every_language(layout.SYMBOLS),
         output:
-            "monolingual_data/processed/vocab_mlm",
+            layout.VOCABULARY,
         log:
             "logs/vocabulary.log",
+        localrule: True
         conda:
             "../envs/data.yaml"
+        message:
+            "Merge the symbol counts into the joint vocabulary"
         shell:
             "wikixlm vocabulary --log {log:q} --symbols {input:q} --output {output:q}"
 
@@ -45,15 +46,13 @@ else:
 rule binarize:
     """fairseq-preprocess on one language, its outputs renamed to what the cross_lingual_lm task opens."""
     input:
-        vocabulary="monolingual_data/processed/vocab_mlm",
-        train="monolingual_data/processed/train.{lang}",
-        valid="monolingual_data/processed/valid.{lang}",
-        test="monolingual_data/processed/test.{lang}",
+        vocabulary=layout.VOCABULARY,
+        train=rules.concatenate.output.text,
+        valid=layout.of_split(layout.SEGMENTED, "valid"),
+        test=layout.of_split(layout.SEGMENTED, "test"),
     output:
-        multiext("monolingual_data/fairseq_processed/train.{lang}", ".bin", ".idx"),
-        multiext("monolingual_data/fairseq_processed/valid.{lang}", ".bin", ".idx"),
-        multiext("monolingual_data/fairseq_processed/test.{lang}", ".bin", ".idx"),
-        dictionary="monolingual_data/fairseq_processed/dict.{lang}.txt",
+        expand(layout.BINARY, split=layout.SPLITS, extension=["bin", "idx"], allow_missing=True),
+        dictionary=layout.LANGUAGE_DICTIONARY,
     log:
         "logs/binarize/{lang}.log",
     benchmark:
@@ -66,23 +65,34 @@ rule binarize:
         runtime=minutes("binarize", cfg.binarize.workers),
     params:
         dataset_impl=cfg.binarize.dataset_impl,
+    message:
+        "Binarize {wildcards.lang}"
     shell:
-        "wikixlm binarize --log {log:q} --language {wildcards.lang} --vocabulary {input.vocabulary:q}"
-        " --train {input.train:q} --valid {input.valid:q} --test {input.test:q}"
-        " --dataset-impl {params.dataset_impl} --workers {threads}"
+        "wikixlm binarize"
+        " --log {log:q}"
+        " --language {wildcards.lang}"
+        " --vocabulary {input.vocabulary:q}"
+        " --train {input.train:q}"
+        " --valid {input.valid:q}"
+        " --test {input.test:q}"
+        " --dataset-impl {params.dataset_impl}"
+        " --workers {threads}"
         " --output-dir $(dirname {output.dictionary:q})"
 
 
 rule dictionary:
     """One dict.txt for all languages, after checking that theirs are the same."""
     input:
-        every_language("monolingual_data/fairseq_processed/dict.{lang}.txt"),
+        every_language(rules.binarize.output.dictionary),
     output:
-        "monolingual_data/fairseq_processed/dict.txt",
+        layout.DICTIONARY,
     log:
         "logs/dictionary.log",
+    localrule: True
     conda:
         "../envs/train.yaml"
+    message:
+        "Check that all languages share one dictionary"
     shell:
         "wikixlm dictionary --log {log:q} --dictionaries {input:q} --output {output:q}"
 
@@ -91,9 +101,9 @@ rule data:
     """Target: all up to the binarized data, and how the text splits into symbols."""
     input:
         # Deleting resolved.yaml is how a user asks for a newer dump; only a target can ask for it again.
-        dumps=expand("dumps/{lang}/resolved.yaml", lang=cfg.downloaded()),
-        binaries=every_language(
-            "monolingual_data/fairseq_processed/{split}.{lang}.{extension}", split=SPLITS, extension=["bin", "idx"]
-        ),
-        dictionary="monolingual_data/fairseq_processed/dict.txt",
-        segmentation="evaluation/segmentation.tsv",
+        dumps=expand(layout.RESOLVED, lang=cfg.downloaded()),
+        binaries=every_language(layout.BINARY, split=layout.SPLITS, extension=["bin", "idx"]),
+        dictionary=rules.dictionary.output,
+        segmentation=rules.segmentation.output,
+    message:
+        "Finish the binarized data"

@@ -14,33 +14,39 @@ localrules:
 
 if cfg.bpe.codes_file:
 
-    rule learn_bpe:
+    rule reuse_codes:
         """Codes of an earlier run, checked and copied: the other languages' text stays as it is."""
         input:
             str(locate(cfg.bpe.codes_file)),
         output:
-            codes="monolingual_data/processed/codes",
-            counts="work/counts/learn_bpe.json",
+            codes=layout.CODES,
+            counts=layout.LEARN_BPE_COUNTS,
         log:
             "logs/learn_bpe.log",
         benchmark:
             "logs/benchmarks/learn_bpe.tsv"
         conda:
             "../envs/data.yaml"
+        message:
+            "Reuse the BPE codes of an earlier run"
         shell:
-            "wikixlm learn-bpe --log {log:q} --codes-file {input:q} --output {output.codes:q} --counts {output.counts:q}"
+            "wikixlm learn-bpe"
+            " --log {log:q}"
+            " --codes-file {input:q}"
+            " --output {output.codes:q}"
+            " --counts {output.counts:q}"
 
 else:
 
     rule learn_bpe:
         """Codes from a sample of the training text of all languages."""
         input:
-            splits=every_language("work/split/{lang}/split.json"),
-            held_out=every_language("work/split/{lang}/held_out.json.zst"),
-            shards=every_shard("work/tokenized/{lang}/{shard}.jsonl.zst"),
+            splits=every_language(layout.SPLIT_COUNTS),
+            held_out=every_language(layout.HELD_OUT_HASHES),
+            shards=every_shard(layout.TOKENIZED),
         output:
-            codes="monolingual_data/processed/codes",
-            counts="work/counts/learn_bpe.json",
+            codes=layout.CODES,
+            counts=layout.LEARN_BPE_COUNTS,
         log:
             "logs/learn_bpe.log",
         benchmark:
@@ -56,22 +62,30 @@ else:
             alpha=cfg.bpe.alpha,
             sample_lines=cfg.bpe.sample_lines,
             seed=cfg.bpe.seed,
+        message:
+            "Learn joint BPE codes"
         shell:
-            "wikixlm learn-bpe --log {log:q} --splits {input.splits:q} --codes {params.codes} --alpha {params.alpha}"
-            " --sample-lines {params.sample_lines} --seed {params.seed}"
-            " --output {output.codes:q} --counts {output.counts:q}"
+            "wikixlm learn-bpe"
+            " --log {log:q}"
+            " --splits {input.splits:q}"
+            " --codes {params.codes}"
+            " --alpha {params.alpha}"
+            " --sample-lines {params.sample_lines}"
+            " --seed {params.seed}"
+            " --output {output.codes:q}"
+            " --counts {output.counts:q}"
 
 
 rule apply_bpe:
     """The training text of one shard, segmented."""
     input:
-        codes="monolingual_data/processed/codes",
-        shard="work/tokenized/{lang}/{shard}.jsonl.zst",
-        held_out="work/split/{lang}/held_out.json.zst",
+        codes=layout.CODES,
+        shard=rules.tokenize.output.shard,
+        held_out=rules.split.output.held_out,
     output:
-        text=kept("work/bpe/{lang}/{shard}.zst"),
-        symbols=kept("work/bpe/{lang}/{shard}.symbols.zst"),
-        counts="work/counts/apply_bpe/{lang}/{shard}.json",
+        text=kept(layout.SEGMENTED_SHARD),
+        symbols=kept(layout.SHARD_SYMBOLS),
+        counts=layout.APPLY_BPE_COUNTS,
     log:
         "logs/apply_bpe/{lang}/{shard}.log",
     benchmark:
@@ -82,20 +96,27 @@ rule apply_bpe:
     resources:
         mem_mb=memory("apply_bpe"),
         runtime=minutes("apply_bpe"),
+    message:
+        "Segment {wildcards.lang}, shard {wildcards.shard}"
     shell:
-        "wikixlm apply-bpe --log {log:q} --codes {input.codes:q} --tokenized {input.shard:q}"
+        "wikixlm apply-bpe"
+        " --log {log:q}"
+        " --codes {input.codes:q}"
+        " --tokenized {input.shard:q}"
         " --held-out {input.held_out:q}"
-        " --output {output.text:q} --symbols {output.symbols:q} --counts {output.counts:q}"
+        " --output {output.text:q}"
+        " --symbols {output.symbols:q}"
+        " --counts {output.counts:q}"
 
 
 rule apply_bpe_held_out:
     """One held-out split, segmented."""
     input:
-        codes="monolingual_data/processed/codes",
-        lines="work/split/{lang}/{split}.zst",
+        codes=layout.CODES,
+        lines=layout.HELD_OUT_LINES,
     output:
-        text="monolingual_data/processed/{split}.{lang}",
-        counts="work/counts/apply_bpe/{lang}/{split}.json",
+        text=layout.SEGMENTED,
+        counts=layout.HELD_OUT_COUNTS,
     log:
         "logs/apply_bpe/{lang}/{split}.log",
     benchmark:
@@ -107,22 +128,28 @@ rule apply_bpe_held_out:
     resources:
         mem_mb=memory("apply_bpe"),
         runtime=minutes("apply_bpe"),
+    message:
+        "Segment {wildcards.split} of {wildcards.lang}"
     shell:
-        "wikixlm apply-bpe --log {log:q} --codes {input.codes:q} --lines {input.lines:q}"
-        " --output {output.text:q} --counts {output.counts:q}"
+        "wikixlm apply-bpe"
+        " --log {log:q}"
+        " --codes {input.codes:q}"
+        " --lines {input.lines:q}"
+        " --output {output.text:q}"
+        " --counts {output.counts:q}"
 
 
 rule concatenate:
     """The training text of one language in one file, and its symbol counts."""
     input:
-        text=shards("work/bpe/{lang}/{shard}.zst"),
-        symbols=shards("work/bpe/{lang}/{shard}.symbols.zst"),
-        counts=shards("work/counts/apply_bpe/{lang}/{shard}.json"),
-        split="work/split/{lang}/split.json",
+        text=shards(layout.SEGMENTED_SHARD),
+        symbols=shards(layout.SHARD_SYMBOLS),
+        counts=shards(layout.APPLY_BPE_COUNTS),
+        split=layout.SPLIT_COUNTS,
     output:
-        text="monolingual_data/processed/train.{lang}",
-        symbols="work/vocabulary/{lang}.zst",
-        counts="work/counts/concatenate/{lang}.json",
+        text=layout.of_split(layout.SEGMENTED, "train"),
+        symbols=layout.SYMBOLS,
+        counts=layout.CONCATENATE_COUNTS,
     log:
         "logs/concatenate/{lang}.log",
     benchmark:
@@ -132,26 +159,41 @@ rule concatenate:
     resources:
         mem_mb=memory("concatenate"),
         runtime=minutes("concatenate"),
+    message:
+        "Concatenate the training text of {wildcards.lang}"
     shell:
-        "wikixlm concatenate --log {log:q} --inputs {input.text:q} --input-counts {input.counts:q} --split {input.split:q}"
-        " --symbols {input.symbols:q} --output {output.text:q} --output-symbols {output.symbols:q}"
+        "wikixlm concatenate"
+        " --log {log:q}"
+        " --inputs {input.text:q}"
+        " --input-counts {input.counts:q}"
+        " --split {input.split:q}"
+        " --symbols {input.symbols:q}"
+        " --output {output.text:q}"
+        " --output-symbols {output.symbols:q}"
         " --counts {output.counts:q}"
 
 
 rule segmentation:
     """How each language's text splits into symbols."""
     input:
-        train=every_language("work/counts/concatenate/{lang}.json"),
-        valid=every_language("work/counts/apply_bpe/{lang}/valid.json"),
-        test=every_language("work/counts/apply_bpe/{lang}/test.json"),
+        train=every_language(layout.CONCATENATE_COUNTS),
+        valid=every_language(layout.of_split(layout.HELD_OUT_COUNTS, "valid")),
+        test=every_language(layout.of_split(layout.HELD_OUT_COUNTS, "test")),
     output:
-        "evaluation/segmentation.tsv",
+        layout.SEGMENTATION,
     log:
         "logs/segmentation.log",
     conda:
         "../envs/data.yaml"
     params:
         languages=cfg.languages,
+    message:
+        "Count how the text splits into symbols"
     shell:
-        "wikixlm segmentation --log {log:q} --languages {params.languages} --train {input.train:q}"
-        " --valid {input.valid:q} --test {input.test:q} --output {output:q}"
+        "wikixlm segmentation"
+        " --log {log:q}"
+        " --languages {params.languages}"
+        " --train {input.train:q}"
+        " --valid {input.valid:q}"
+        " --test {input.test:q}"
+        " --output {output:q}"

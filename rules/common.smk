@@ -1,8 +1,9 @@
 """What the files beside this one share: the configuration, the command that runs a stage, the names of shards.
 
 Needs: config.yaml beside the Snakefile, merged with --configfile and --config.
-Makes: cfg (the typed configuration), `wikixlm` as a shell function, the names of files per shard and language;
-       work/run.json at the start of a run.
+Makes: cfg (the typed configuration), layout (the paths), refusals (what a target can't do with this configuration),
+       `wikixlm` as a shell function, the names of files per shard and language; work/run.json and work/events.jsonl
+       from the start of a run.
 """
 
 import re
@@ -13,20 +14,20 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
+from wikixlm import run_layout as layout
+from wikixlm.config.package_paths import locate
+from wikixlm.files import sha256
 from wikixlm.workflow import failures
+from wikixlm.workflow import preflight
 from wikixlm.workflow import resources
 from wikixlm.workflow import run_record
-from wikixlm.workflow.preflight import load_or_exit
-from wikixlm.files import sha256
-from wikixlm.config.package_paths import locate
-
-SPLITS = ["train", "valid", "test"]
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 failures.watch(logger, lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()])
 
-cfg = load_or_exit(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
+cfg = preflight.load_or_refuse(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
+refusals = preflight.Refusals(cfg, stages_run_here=not CONDA)
 
 # In a conda environment the package is reached by PYTHONPATH and run by that environment's python; otherwise by the
 # interpreter that runs Snakemake, activated or not.
@@ -40,15 +41,24 @@ shell.prefix(f"set -euo pipefail; {COMMAND.replace('{', '{{').replace('}', '}}')
 
 onstart:
     # Not called by a dry run, nor by the Snakemake inside a cluster's job.
-    must_start_on_slurm(workflow.executor_plugin.name)
+    preflight.must_start_on_slurm(workflow.executor_plugin.name)
     # For `wikixlm status` and the report.
     run_record.start(cfg, workflow, logger, log)
 
 
 wildcard_constraints:
     lang="[a-z0-9_-]+",
-    shard=r"\d+-of-\d+",
-    split="train|valid|test",
+    shard=layout.SHARD_PATTERN,
+    split="|".join(layout.SPLITS),
+
+
+def operational(**settings):
+    """Settings of where and how a job runs, as resources.
+
+    Snakemake re-runs a job whose params have changed, never one whose resources have: so another mirror, device or
+    number of GPUs makes nothing anew.
+    """
+    return settings
 
 
 def kept(path):
@@ -59,12 +69,12 @@ def kept(path):
 def sources(lang):
     """What a language is made from: files of its own, or the manifest of what is downloaded."""
     local = cfg.corpora.local.get(lang) or [cfg.dumps.local[lang]] if lang not in cfg.downloaded() else []
-    return [str(locate(name)) for name in local] or [f"dumps/{lang}/manifest.json"]
+    return [str(locate(name)) for name in local] or [layout.DUMP_MANIFEST.format(lang=lang)]
 
 
 def position(wildcards):
     """Which shard a job makes, of how many."""
-    shard, shards = map(int, wildcards.shard.split("-of-"))
+    shard, shards = layout.shards_in(wildcards.shard)
     return f"--shard {shard} --shards {shards}"
 
 

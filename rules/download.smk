@@ -4,13 +4,13 @@ Needs: dumps.contact; nothing for languages in dumps.local or corpora.local.
 Makes: dumps/{lang}/: the dump as downloaded, resolved.yaml (which one that is), manifest.json.
 """
 
-# As resources these never trigger anything: another mirror or contact downloads nothing again.
-SERVERS = {
-    "mirrors": shlex.join(cfg.dumps.mirrors),
-    "contact": shlex.quote(cfg.dumps.contact),
-    "wikimedia_connections": 1,
-}
 PARTITION = {"slurm_partition": cfg.dumps.transfer_partition} if cfg.dumps.transfer_partition else {}
+SERVERS = operational(
+    mirrors=shlex.join(cfg.dumps.mirrors),
+    contact=shlex.quote(cfg.dumps.contact),
+    wikimedia_connections=1,
+    **PARTITION,
+)
 
 
 localrules:
@@ -20,7 +20,7 @@ localrules:
 rule resolve_dump:
     """Which dump a language uses: chosen once, kept until the file is deleted."""
     output:
-        update("dumps/{lang}/resolved.yaml"),
+        update(layout.RESOLVED),
     log:
         "logs/resolve_dump/{lang}.log",
     benchmark:
@@ -31,21 +31,28 @@ rule resolve_dump:
     threads: 1
     resources:
         **SERVERS,
-        **PARTITION,
     params:
         date=cfg.dumps.date,
         layout=cfg.dumps.layout,
+    message:
+        "Choose the dump of {wildcards.lang}"
     shell:
-        "wikixlm dumps --log {log:q} resolve --language {wildcards.lang} --date {params.date} --layout {params.layout}"
-        " --output {output:q} --mirrors {resources.mirrors} --contact {resources.contact}"
+        "wikixlm dumps"
+        " --log {log:q} resolve"
+        " --language {wildcards.lang}"
+        " --date {params.date}"
+        " --layout {params.layout}"
+        " --output {output:q}"
+        " --mirrors {resources.mirrors}"
+        " --contact {resources.contact}"
 
 
 rule download_dump:
     """The dump itself, verified; whatever breaks, the next call goes on where this one stopped."""
     input:
-        "dumps/{lang}/resolved.yaml",
+        layout.RESOLVED,
     output:
-        "dumps/{lang}/manifest.json",
+        layout.DUMP_MANIFEST,
     log:
         "logs/download/{lang}.log",
     benchmark:
@@ -56,14 +63,21 @@ rule download_dump:
     threads: 1
     resources:
         **SERVERS,
-        **PARTITION,
         runtime=lambda wildcards, attempt: 1440 * attempt,
+    message:
+        "Download the dump of {wildcards.lang}"
     shell:
-        "wikixlm download --log {log:q} --language {wildcards.lang} --output {output:q}"
-        " --mirrors {resources.mirrors} --contact {resources.contact}"
+        "wikixlm download"
+        " --log {log:q}"
+        " --language {wildcards.lang}"
+        " --output {output:q}"
+        " --mirrors {resources.mirrors}"
+        " --contact {resources.contact}"
 
 
 rule download:
     """Target: every dump that is not on disk already."""
     input:
-        expand("dumps/{lang}/{file}", lang=cfg.downloaded(), file=["resolved.yaml", "manifest.json"]),
+        expand([layout.RESOLVED, layout.DUMP_MANIFEST], lang=cfg.downloaded()),
+    message:
+        "Finish the downloads"

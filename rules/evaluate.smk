@@ -10,10 +10,10 @@ rule evaluate_mlm:
     input:
         binaries=rules.data.input.binaries,
         dictionary=rules.data.input.dictionary,
-        model="models/mlm/model.pt",
+        model=rules.train_mlm.output,
     output:
         report(
-            "evaluation/mlm_perplexity.tsv",
+            layout.PERPLEXITY,
             caption="../docs/captions/perplexity.rst",
             category="The model",
             labels={"what": "perplexity"},
@@ -27,14 +27,24 @@ rule evaluate_mlm:
     threads: 16
     resources:
         **cfg.train.gpu_resources(),
+        **operational(device=cfg.train.device),
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
-        device=cfg.train.device,
     params:
         languages=cfg.languages,
         seed=cfg.evaluate.seed,
         pseudo=cfg.evaluate.pseudo_lines,
+    message:
+        "Evaluate the model in every language"
     shell:
-        "wikixlm evaluate --log {log:q} --checkpoint {input.model:q} --data $(dirname {input.dictionary:q})"
-        " --languages {params.languages} --splits valid test --seed {params.seed} --device {resources.device}"
-        " --threads {threads} --pseudo {params.pseudo} --output {output:q}"
+        "wikixlm evaluate"
+        " --log {log:q}"
+        " --checkpoint {input.model:q}"
+        " --data $(dirname {input.dictionary:q})"
+        " --languages {params.languages}"
+        " --splits valid test"
+        " --seed {params.seed}"
+        " --device {resources.device}"
+        " --threads {threads}"
+        " --pseudo {params.pseudo}"
+        " --output {output:q}"

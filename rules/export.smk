@@ -10,17 +10,17 @@ Makes: export/: config.json, model.safetensors, unigrams.safetensors, the tokeni
 rule export_hf:
     """config.json, weights, tokenizer and model card; read back and compared with the trained model."""
     input:
-        must_be_exportable,
+        refusals.must_be_exportable,
         binaries=rules.data.input.binaries,
         dictionary=rules.data.input.dictionary,
-        codes="monolingual_data/processed/codes",
-        vocabulary="monolingual_data/processed/vocab_mlm",
-        model="models/mlm/model.pt",
-        manifest="models/mlm/manifest.json",
-        evaluation="evaluation/mlm_perplexity.tsv",
+        codes=layout.CODES,
+        vocabulary=layout.VOCABULARY,
+        model=rules.train_mlm.output,
+        manifest=rules.provenance.output,
+        evaluation=rules.evaluate_mlm.output,
     output:
         # update: the old export stays until the new one takes its place.
-        update(EXPORT),
+        update(preflight.EXPORT),
     log:
         "logs/export_hf.log",
     benchmark:
@@ -34,8 +34,17 @@ rule export_hf:
     params:
         lowercase="" if cfg.tokenize.lowercase_and_remove_accent else "no-",
         japanese=cfg.tokenize.japanese,
+    message:
+        "Export the model for transformers"
     shell:
-        "wikixlm export --log {log:q} --model {input.model:q} --codes {input.codes:q} --vocabulary {input.vocabulary:q}"
-        " --{params.lowercase}lowercase-and-remove-accent --japanese {params.japanese}"
-        " --manifest {input.manifest:q} --evaluation {input.evaluation:q} --data $(dirname {input.dictionary:q})"
-        " --output export"
+        "wikixlm export"
+        " --log {log:q}"
+        " --model {input.model:q}"
+        " --codes {input.codes:q}"
+        " --vocabulary {input.vocabulary:q}"
+        " --{params.lowercase}lowercase-and-remove-accent"
+        " --japanese {params.japanese}"
+        " --manifest {input.manifest:q}"
+        " --evaluation {input.evaluation:q}"
+        " --data $(dirname {input.dictionary:q})"
+        f" --output {layout.EXPORT}"

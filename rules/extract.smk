@@ -10,8 +10,8 @@ rule extract:
     input:
         dump=lambda wildcards: sources(wildcards.lang),
     output:
-        shard=kept("work/extracted/{lang}/{shard}.jsonl.zst"),
-        counts="work/counts/extract/{lang}/{shard}.json",
+        shard=kept(layout.EXTRACTED),
+        counts=layout.EXTRACT_COUNTS,
     log:
         "logs/extract/{lang}/{shard}.log",
     benchmark:
@@ -30,10 +30,19 @@ rule extract:
         namespaces=lambda wildcards: cfg.namespaces(wildcards.lang),
         min_chars=cfg.extract.min_chars,
         templates=[f"--inline-template={name}={text}" for name, text in cfg.extract.inline_templates.items()],
+    message:
+        "Extract the text of {wildcards.lang}, shard {wildcards.shard}"
     shell:
-        "wikixlm extract --log {log:q} {params.source} {input.dump:q} --language {wildcards.lang} {params.position}"
-        " --namespaces {params.namespaces} --min-chars {params.min_chars} {params.templates:q}"
-        " --output {output.shard:q} --counts {output.counts:q}"
+        "wikixlm extract"
+        " --log {log:q}"
+        " {params.source} {input.dump:q}"
+        " --language {wildcards.lang}"
+        " {params.position}"
+        " --namespaces {params.namespaces}"
+        " --min-chars {params.min_chars}"
+        " {params.templates:q}"
+        " --output {output.shard:q}"
+        " --counts {output.counts:q}"
 
 
 rule corpus:
@@ -41,8 +50,8 @@ rule corpus:
     input:
         text=lambda wildcards: sources(wildcards.lang),
     output:
-        shard=kept("work/extracted/{lang}/{shard}.jsonl.zst"),
-        counts="work/counts/extract/{lang}/{shard}.json",
+        shard=kept(layout.EXTRACTED),
+        counts=layout.EXTRACT_COUNTS,
     log:
         "logs/extract/{lang}/{shard}.log",
     benchmark:
@@ -57,6 +66,13 @@ rule corpus:
         runtime=minutes("corpus", size=shard_mb),
     params:
         position=position,
+    message:
+        "Read your own text of {wildcards.lang}, shard {wildcards.shard}"
     shell:
-        "wikixlm corpus --log {log:q} --text {input.text:q} --language {wildcards.lang} {params.position}"
-        " --output {output.shard:q} --counts {output.counts:q}"
+        "wikixlm corpus"
+        " --log {log:q}"
+        " --text {input.text:q}"
+        " --language {wildcards.lang}"
+        " {params.position}"
+        " --output {output.shard:q}"
+        " --counts {output.counts:q}"

@@ -13,7 +13,7 @@ localrules:
 rule download_xnli:
     """Both archives, the same content every time; whatever breaks, the next call goes on where this one stopped."""
     output:
-        "xnli/manifest.json",
+        layout.XNLI_MANIFEST,
     log:
         "logs/download_xnli.log",
     benchmark:
@@ -23,24 +23,28 @@ rule download_xnli:
         "../envs/data.yaml"
     threads: 1
     resources:
-        **{**SERVERS, "mirrors": shlex.join(cfg.xnli.mirrors)},
-        **PARTITION,
+        **{**SERVERS, **operational(mirrors=shlex.join(cfg.xnli.mirrors))},
         runtime=lambda wildcards, attempt: 240 * attempt,
+    message:
+        "Download XNLI"
     shell:
-        "wikixlm download-xnli --log {log:q} --output {output:q}"
-        " --mirrors {resources.mirrors} --contact {resources.contact}"
+        "wikixlm download-xnli"
+        " --log {log:q}"
+        " --output {output:q}"
+        " --mirrors {resources.mirrors}"
+        " --contact {resources.contact}"
 
 
 rule prepare_xnli:
     """English MultiNLI to train on, XNLI in the run's languages; rows in and out are counted."""
     input:
-        has_english,
-        source=str(locate(cfg.xnli.local)) if cfg.xnli.local else "xnli/manifest.json",
+        refusals.must_have_english,
+        source=str(locate(cfg.xnli.local)) if cfg.xnli.local else rules.download_xnli.output,
     output:
-        train="work/xnli/train.jsonl.zst",
-        valid="work/xnli/valid.jsonl.zst",
-        test="work/xnli/test.jsonl.zst",
-        counts="work/counts/prepare_xnli.json",
+        train=layout.of_split(layout.XNLI_EXAMPLES, "train"),
+        valid=layout.of_split(layout.XNLI_EXAMPLES, "valid"),
+        test=layout.of_split(layout.XNLI_EXAMPLES, "test"),
+        counts=layout.XNLI_COUNTS,
     log:
         "logs/prepare_xnli.log",
     benchmark:
@@ -52,22 +56,28 @@ rule prepare_xnli:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         languages=cfg.languages,
+    message:
+        "Prepare XNLI's examples"
     shell:
-        "wikixlm prepare-xnli --log {log:q} --source {input.source:q} --languages {params.languages}"
-        " --output-dir $(dirname {output.train:q}) --counts {output.counts:q}"
+        "wikixlm prepare-xnli"
+        " --log {log:q}"
+        " --source {input.source:q}"
+        " --languages {params.languages}"
+        " --output-dir $(dirname {output.train:q})"
+        " --counts {output.counts:q}"
 
 
 rule finetune_xnli_seed:
     """The exported model fine-tuned on English with one seed, and scored in every language."""
     input:
-        train="work/xnli/train.jsonl.zst",
-        valid="work/xnli/valid.jsonl.zst",
-        test="work/xnli/test.jsonl.zst",
+        train=rules.prepare_xnli.output.train,
+        valid=rules.prepare_xnli.output.valid,
+        test=rules.prepare_xnli.output.test,
         model=rules.export_hf.output,
     output:
         # update: an old model stays until the new one takes its place.
-        update(expand("models/xnli/seed-{{seed}}/{name}", name=["config.json", "model.safetensors"])),
-        metrics=update("models/xnli/seed-{seed}/metrics.tsv"),
+        update(expand(f"{layout.XNLI_MODEL}/{{name}}", name=["config.json", "model.safetensors"], allow_missing=True)),
+        metrics=update(layout.XNLI_METRICS),
     log:
         "logs/finetune_xnli/seed-{seed}.log",
     benchmark:
@@ -77,31 +87,49 @@ rule finetune_xnli_seed:
     threads: 8
     resources:
         **cfg.train.gpu_resources(),
+        **operational(device=cfg.train.device),
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
-        device=cfg.train.device,
     params:
         settings=cfg.xnli.options(),
+    message:
+        "Fine-tune on XNLI with seed {wildcards.seed}"
     shell:
         # The training text comes as tokens.
-        "wikixlm finetune --log {log:q} --model export --train {input.train:q} --valid {input.valid:q}"
-        " --test {input.test:q} --text premise hypothesis --tokenized train --seed {wildcards.seed} {params.settings}"
-        " --device {resources.device} --threads {threads}"
-        " --checkpoints checkpoints/xnli/seed-{wildcards.seed} --output $(dirname {output.metrics:q})"
+        "wikixlm finetune"
+        " --log {log:q}"
+        f" --model {layout.EXPORT}"
+        " --train {input.train:q}"
+        " --valid {input.valid:q}"
+        " --test {input.test:q}"
+        " --text premise hypothesis"
+        " --tokenized train"
+        " --seed {wildcards.seed}"
+        " {params.settings}"
+        " --device {resources.device}"
+        " --threads {threads}"
+        f" --checkpoints {layout.XNLI_SAVE_DIR.replace('seed}', 'wildcards.seed}')}"
+        " --output $(dirname {output.metrics:q})"
 
 
 rule finetune_xnli:
     """Target: accuracy per language and seed, their means, and the zero-shot gap to English."""
     input:
-        has_english,
-        metrics=expand("models/xnli/seed-{seed}/metrics.tsv", seed=cfg.xnli.seeds),
+        refusals.must_have_english,
+        metrics=expand(rules.finetune_xnli_seed.output.metrics, seed=cfg.xnli.seeds),
     output:
-        "evaluation/xnli.tsv",
+        layout.XNLI_TABLE,
     log:
         "logs/finetune_xnli.log",
     conda:
         "../envs/data.yaml"
     params:
         seeds=cfg.xnli.seeds,
+    message:
+        "Score XNLI over seeds"
     shell:
-        "wikixlm score-xnli --log {log:q} --seeds {params.seeds} --metrics {input.metrics:q} --output {output:q}"
+        "wikixlm score-xnli"
+        " --log {log:q}"
+        " --seeds {params.seeds}"
+        " --metrics {input.metrics:q}"
+        " --output {output:q}"

@@ -11,11 +11,11 @@ rule provenance:
     input:
         binaries=rules.data.input.binaries,
         dictionary=rules.data.input.dictionary,
-        text=["monolingual_data/processed/codes", "monolingual_data/processed/vocab_mlm"],
+        text=[layout.CODES, layout.VOCABULARY],
         sources=sorted({path for lang in cfg.languages for path in sources(lang)}),
-        model="models/mlm/model.pt",
+        model=rules.train_mlm.output,
     output:
-        "models/mlm/manifest.json",
+        layout.MODEL_MANIFEST,
     log:
         "logs/provenance.log",
     benchmark:
@@ -29,7 +29,15 @@ rule provenance:
     params:
         configuration=cfg.shaping(),
         sources=[f"--source={lang}={path}" for lang in cfg.languages for path in sources(lang)],
+    message:
+        "Record what the model was made of"
     shell:
-        "wikixlm provenance --log {log:q} --model {input.model:q}"
-        " --data {input.text:q} {input.dictionary:q} {input.binaries:q} {params.sources:q}"
-        " --configuration {params.configuration:q} --logs logs --save-dir checkpoints/mlm --output {output:q}"
+        "wikixlm provenance"
+        " --log {log:q}"
+        " --model {input.model:q}"
+        " --data {input.text:q} {input.dictionary:q} {input.binaries:q}"
+        " {params.sources:q}"
+        " --configuration {params.configuration:q}"
+        f" --logs {layout.LOGS}"
+        f" --save-dir {layout.SAVE_DIR}"
+        " --output {output:q}"

@@ -14,18 +14,18 @@ localrules:
 rule report:
     """One page to look at: what data, how much was lost where, did it learn, what did it cost."""
     input:
-        extracted=every_shard("work/counts/extract/{lang}/{shard}.json"),
-        tokenized=every_shard("work/counts/tokenize/{lang}/{shard}.json"),
-        splits=every_language("work/split/{lang}/split.json"),
-        learned="work/counts/learn_bpe.json",
-        segmented=every_shard("work/counts/apply_bpe/{lang}/{shard}.json"),
-        held_out=every_language("work/counts/apply_bpe/{lang}/{split}.json", split=["valid", "test"]),
-        symbols=every_language("work/vocabulary/{lang}.zst"),
+        extracted=every_shard(layout.EXTRACT_COUNTS),
+        tokenized=every_shard(layout.TOKENIZE_COUNTS),
+        splits=every_language(layout.SPLIT_COUNTS),
+        learned=layout.LEARN_BPE_COUNTS,
+        segmented=every_shard(layout.APPLY_BPE_COUNTS),
+        held_out=every_language(layout.HELD_OUT_COUNTS, split=layout.SPLITS[1:]),
+        symbols=every_language(layout.SYMBOLS),
         manifest=rules.provenance.output,
         perplexity=rules.evaluate_mlm.output,
     output:
-        page=report("report.html", caption="../docs/captions/report.rst", category="The run", labels={"what": "report"}),
-        tables=directory("report"),
+        page=report(layout.REPORT, caption="../docs/captions/report.rst", category="The run", labels={"what": "report"}),
+        tables=directory(layout.REPORT_TABLES),
     log:
         "logs/report.log",
     benchmark:
@@ -35,7 +35,12 @@ rule report:
     params:
         configuration=cfg.shaping(),
         # Not an input, so that a new model fine-tunes nothing by itself; a new table makes the report anew.
-        xnli=state_of("evaluation/xnli.tsv"),
+        xnli=state_of(layout.XNLI_TABLE),
+    message:
+        "Write the report"
     shell:
-        "wikixlm report --log {log:q} --configuration {params.configuration:q} --output {output.page:q}"
+        "wikixlm report"
+        " --log {log:q}"
+        " --configuration {params.configuration:q}"
+        " --output {output.page:q}"
         " --tables {output.tables:q}"

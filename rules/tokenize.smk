@@ -9,10 +9,10 @@ Makes: work/tokenized/{lang}/{shard}.jsonl.zst, kept, so that a new language nev
 rule tokenize:
     """One shard, token for token as transformers' XLMTokenizer would."""
     input:
-        shard="work/extracted/{lang}/{shard}.jsonl.zst",
+        shard=layout.EXTRACTED,
     output:
-        shard="work/tokenized/{lang}/{shard}.jsonl.zst",
-        counts="work/counts/tokenize/{lang}/{shard}.json",
+        shard=layout.TOKENIZED,
+        counts=layout.TOKENIZE_COUNTS,
     log:
         "logs/tokenize/{lang}/{shard}.log",
     benchmark:
@@ -26,23 +26,30 @@ rule tokenize:
     params:
         lowercase="" if cfg.tokenize.lowercase_and_remove_accent else "no-",
         japanese=lambda wildcards: (cfg.tokenize.japanese if wildcards.lang == "ja" else "kytea"),
+    message:
+        "Tokenize {wildcards.lang}, shard {wildcards.shard}"
     shell:
-        "wikixlm tokenize --log {log:q} --input {input.shard:q} --language {wildcards.lang}"
-        " --{params.lowercase}lowercase-and-remove-accent --japanese {params.japanese}"
-        " --output {output.shard:q} --counts {output.counts:q}"
+        "wikixlm tokenize"
+        " --log {log:q}"
+        " --input {input.shard:q}"
+        " --language {wildcards.lang}"
+        " --{params.lowercase}lowercase-and-remove-accent"
+        " --japanese {params.japanese}"
+        " --output {output.shard:q}"
+        " --counts {output.counts:q}"
 
 
 rule split:
     """Whole articles to test and valid, in the order of a seeded hash; the rest is for training."""
     input:
-        shards=shards("work/tokenized/{lang}/{shard}.jsonl.zst"),
-        extracted=shards("work/counts/extract/{lang}/{shard}.json"),
-        tokenized=shards("work/counts/tokenize/{lang}/{shard}.json"),
+        shards=shards(rules.tokenize.output.shard),
+        extracted=shards(layout.EXTRACT_COUNTS),
+        tokenized=shards(layout.TOKENIZE_COUNTS),
     output:
-        valid="work/split/{lang}/valid.zst",
-        test="work/split/{lang}/test.zst",
-        held_out="work/split/{lang}/held_out.json.zst",
-        split="work/split/{lang}/split.json",
+        valid=layout.of_split(layout.HELD_OUT_LINES, "valid"),
+        test=layout.of_split(layout.HELD_OUT_LINES, "test"),
+        held_out=layout.HELD_OUT_HASHES,
+        split=layout.SPLIT_COUNTS,
     log:
         "logs/split/{lang}.log",
     benchmark:
@@ -57,9 +64,19 @@ rule split:
         valid=lambda wildcards: cfg.held_out_lines(wildcards.lang)[0],
         test=lambda wildcards: cfg.held_out_lines(wildcards.lang)[1],
         seed=cfg.split.seed,
+    message:
+        "Split {wildcards.lang} into train, valid and test"
     shell:
-        "wikixlm split --log {log:q} --tokenized {input.shards:q} --extract-counts {input.extracted:q}"
+        "wikixlm split"
+        " --log {log:q}"
+        " --tokenized {input.shards:q}"
+        " --extract-counts {input.extracted:q}"
         " --tokenize-counts {input.tokenized:q}"
-        " --language {wildcards.lang} --valid {params.valid} --test {params.test} --seed {params.seed}"
-        " --output-valid {output.valid:q} --output-test {output.test:q}"
-        " --held-out {output.held_out:q} --output {output.split:q}"
+        " --language {wildcards.lang}"
+        " --valid {params.valid}"
+        " --test {params.test}"
+        " --seed {params.seed}"
+        " --output-valid {output.valid:q}"
+        " --output-test {output.test:q}"
+        " --held-out {output.held_out:q}"
+        " --output {output.split:q}"

@@ -12,7 +12,7 @@ rule train_mlm:
         binaries=rules.data.input.binaries,
         dictionary=rules.data.input.dictionary,
     output:
-        "models/mlm/model.pt",
+        layout.MODEL,
     log:
         "logs/train_mlm.log",
     benchmark:
@@ -22,20 +22,33 @@ rule train_mlm:
     threads: 16
     resources:
         **cfg.train.training_resources(),
-        # Where and how to run; as resources these never trigger a rerun.
+        **operational(
+            device=cfg.train.device,
+            workers=cfg.train.gpus,
+            keep=cfg.train.keep_checkpoints,
+            tensorboard="--tensorboard" if cfg.train.tensorboard else "",
+        ),
         mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=1440,
-        device=cfg.train.device,
-        workers=cfg.train.gpus,
-        keep=cfg.train.keep_checkpoints,
-        tensorboard="--tensorboard" if cfg.train.tensorboard else "",
     params:
         languages=cfg.languages,
         settings=cfg.train.settings(),
         dataset_impl=cfg.binarize.dataset_impl,
+    message:
+        "Train the masked language model"
     shell:
-        "wikixlm train --log {log:q} --data $(dirname {input.dictionary:q}) --languages {params.languages}"
-        " --settings {params.settings:q} --dataset-impl {params.dataset_impl}"
-        " --device {resources.device} --gpus {resources.workers} --nodes {resources.nodes}"
-        " --keep-checkpoints {resources.keep} --threads {threads} {resources.tensorboard}"
-        " --save-dir checkpoints/mlm --output {output:q}"
+        "wikixlm train"
+        " --log {log:q}"
+        " --data $(dirname {input.dictionary:q})"
+        " --languages {params.languages}"
+        " --settings"
+        " {params.settings:q}"
+        " --dataset-impl {params.dataset_impl}"
+        " --device {resources.device}"
+        " --gpus {resources.workers}"
+        " --nodes {resources.nodes}"
+        " --keep-checkpoints {resources.keep}"
+        " --threads {threads}"
+        " {resources.tensorboard}"
+        f" --save-dir {layout.SAVE_DIR}"
+        " --output {output:q}"

@@ -1,7 +1,7 @@
-"""A process that never outlives the one that started it, however that ends: even SIGKILL (Linux only).
+"""Child processes that never outlive the one that started them, however that ends: even by SIGKILL (Linux only).
 
-A trainer whose `wikixlm train` was killed would go on writing checkpoints beside its successor; an extractor or a
-fairseq-preprocess would go on taking CPU for nobody.
+A trainer whose `wikixlm train` was killed would otherwise keep writing checkpoints beside its successor; an extractor
+or a fairseq-preprocess would keep using CPU for nobody.
 """
 
 import ctypes
@@ -10,13 +10,13 @@ import signal
 import sys
 from collections.abc import Callable
 
-# Set in the environment of a child of ours, and so of its children of ours, that shall tie themselves.
-FOLLOW = "WIKIXLM_FOLLOW_PARENT"
+# Set in the environment of a child of ours, and so of its own children, that is to die with its parent.
+DIE_WITH_PARENT = "WIKIXLM_DIE_WITH_PARENT"
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
 
 
-def end_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Ask the kernel to kill this process when its parent ends, or end now if process `parent` has ended already."""
     if _prctl is None:
         return
@@ -25,18 +25,18 @@ def end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def tie() -> Callable[[], None]:
-    """For `preexec_fn`: ties any program to this process before it runs."""
+def die_with_this_process() -> Callable[[], None]:
+    """For `preexec_fn` of any program: it will die with this process."""
     parent = os.getpid()
-    return lambda: end_with(parent)
+    return lambda: die_with(parent)
 
 
-def environment() -> dict[str, str]:
-    """This process's environment for a child that calls `follow_parent`."""
-    return {**os.environ, FOLLOW: "1"}
+def environment_for_child() -> dict[str, str]:
+    """This process's environment for a child that calls `die_with_parent`."""
+    return {**os.environ, DIE_WITH_PARENT: "1"}
 
 
-def follow_parent() -> None:
-    """End with the process that started this one, where `environment` asked for it."""
-    if FOLLOW in os.environ:
-        end_with(os.getppid())
+def die_with_parent() -> None:
+    """Die with the process that started this one, where its `environment_for_child` asked for it."""
+    if DIE_WITH_PARENT in os.environ:
+        die_with(os.getppid())

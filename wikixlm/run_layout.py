@@ -98,7 +98,12 @@ class Stage:
         return [path.format(lang=language, shard=name) for name in names for path in self.proof]
 
 
-_HELD_OUT = tuple(HELD_OUT_COUNTS.replace("{split}", split) for split in SPLITS[1:])
+def of_split(pattern: str, split: str) -> str:
+    """A pattern of which only the split is filled in."""
+    return pattern.replace("{split}", split)
+
+
+_HELD_OUT = tuple(of_split(HELD_OUT_COUNTS, split) for split in SPLITS[1:])
 
 STAGES = (
     Stage("download", ("resolve_dump", "download_dump"), (DUMP_MANIFEST,)),
@@ -108,7 +113,7 @@ STAGES = (
     Stage("learn_bpe", ("learn_bpe", "reuse_codes"), (CODES,)),
     Stage("apply_bpe", ("apply_bpe",), (APPLY_BPE_COUNTS,)),
     Stage("held_out", ("apply_bpe_held_out",), _HELD_OUT),
-    Stage("concatenate", ("concatenate",), (SEGMENTED.replace("{split}", "train"),)),
+    Stage("concatenate", ("concatenate",), (of_split(SEGMENTED, "train"),)),
     Stage("segmentation", ("segmentation",), (SEGMENTATION,)),
     Stage("vocabulary", ("vocabulary", "reuse_vocabulary"), (VOCABULARY,)),
     Stage("binarize", ("binarize",), (LANGUAGE_DICTIONARY,)),

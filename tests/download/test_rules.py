@@ -43,8 +43,9 @@ def output_of(process: "subprocess.Popen[str]", *, succeeds: bool = True) -> str
 
 def jobs(said: str) -> list[str]:
     """The jobs that a run or dry run announced, without the target."""
-    found = re.findall(r"rule (\w+):\n(?:    .*\n)*?    wildcards: lang=(\w+)", said)
-    return sorted(f"{rule} {lang}" for rule, lang in found)
+    rules = {"Choose": "resolve_dump", "Download": "download_dump"}
+    found = re.findall(r"Job \d+: (Choose|Download) the dump of (\w+)", said)
+    return sorted(f"{rules[verb]} {lang}" for verb, lang in found)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from tests.support.waiting import is_alive
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's part is Linux's")
 
-TIED = "subprocess.Popen(['sleep', '60'], preexec_fn=processes.tie())"
+TIED = "subprocess.Popen(['sleep', '60'], preexec_fn=processes.die_with_this_process())"
 FOLLOWING = """subprocess.Popen(
-    [sys.executable, '-c', 'import time; from wikixlm import processes; processes.follow_parent(); time.sleep(60)'],
-    env=processes.environment(),
+    [sys.executable, '-c', 'import time; from wikixlm import processes; processes.die_with_parent(); time.sleep(60)'],
+    env=processes.environment_for_child(),
 )"""
 PARENT = """
 import subprocess, sys, time
@@ -45,7 +45,7 @@ def test_a_child_ends_with_a_killed_parent(start):
 
 def test_a_child_whose_parent_has_ended_already_does_not_start():
     """The parent may be killed between the fork and the child's request."""
-    code = f"from wikixlm import processes; processes.end_with({os.getppid()}); print('went on')"
+    code = f"from wikixlm import processes; processes.die_with({os.getppid()}); print('went on')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "")
 
@@ -53,6 +53,6 @@ def test_a_child_whose_parent_has_ended_already_does_not_start():
 def test_without_being_asked_a_command_of_ours_follows_nobody(monkeypatch):
     from wikixlm import processes
 
-    monkeypatch.delenv(processes.FOLLOW, raising=False)
-    monkeypatch.setattr(processes, "end_with", lambda parent: pytest.fail(f"tied to {parent}"))
-    processes.follow_parent()
+    monkeypatch.delenv(processes.DIE_WITH_PARENT, raising=False)
+    monkeypatch.setattr(processes, "die_with", lambda parent: pytest.fail(f"tied to {parent}"))
+    processes.die_with_parent()

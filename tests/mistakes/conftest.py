@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from snakemake_interface_common.exceptions import WorkflowError
 
 from tests.support import dumps
 from tests.workflow.conftest import ROOT, SNAKEMAKE
-from wikixlm.workflow.preflight import load_or_exit
+from wikixlm.workflow.preflight import load_or_refuse
 
 TOOLS = ("sh", "grep", "awk", "touch", "mkdir")
 
@@ -50,8 +51,8 @@ class User:
 
     def configures(self, **overlay: Any) -> str:
         """What snakemake says to an overlay when it loads the configuration."""
-        with pytest.raises(SystemExit):
-            load_or_exit(ROOT / "config.yaml", overlay, stages_run_here=True)
+        with pytest.raises(WorkflowError):
+            load_or_refuse(ROOT / "config.yaml", overlay, stages_run_here=True)
         return self._capsys.readouterr().err
 
     def calls_snakemake(self, *arguments: str, cwd: Path = ROOT, python: Path | None = None, **overlay: Any) -> str:

@@ -99,7 +99,7 @@ def preprocess(
 
 def _run(command: list[str]) -> int:
     """Run a program to its end; it is ended when this process is stopped or killed."""
-    with subprocess.Popen(command, env=processes.environment()) as process:
+    with subprocess.Popen(command, env=processes.environment_for_child()) as process:
         try:
             return process.wait()
         except BaseException:

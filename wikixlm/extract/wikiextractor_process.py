@@ -117,7 +117,11 @@ class WikiExtractorProcess:
         self._stall_seconds = stall_seconds
         self._outgoing = memoryview(b"")
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, preexec_fn=processes.tie()
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            preexec_fn=processes.die_with_this_process(),
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout

@@ -76,7 +76,7 @@ class Outcome(NamedTuple):
 
 def environment(threads: int, lock_handle: int, variables: dict[str, str]) -> dict[str, str]:
     """The environment of fairseq-train; the arguments are those of `run`."""
-    inherited = processes.environment()
+    inherited = processes.environment_for_child()
     if "OMP_WAIT_POLICY" not in inherited:
         # A thread that waits for the others yields its core soon: by default it spins for long, and beside another busy
         # process it does so on the core that the others need.

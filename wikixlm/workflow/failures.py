@@ -60,8 +60,8 @@ def last_error(log: Path, since: float) -> str | None:
     return next((line.removeprefix(ERROR) for line in reversed(lines) if line.startswith(ERROR)), None)
 
 
-class LastWords(logging.Handler):
-    """Listens to Snakemake's log, and tells at the end what went wrong.
+class FailureSummary(logging.Handler):
+    """Listen to Snakemake's log, and report at the end what went wrong.
 
     Args:
         targets: gives the names of rules that can be asked for, once all are known.
@@ -90,7 +90,7 @@ class LastWords(logging.Handler):
         elif name == "error" and (cause := explain(said.exception, record.getMessage(), self._targets)):
             self._causes.append(cause)
 
-    def say(self) -> None:
+    def print(self) -> None:
         """Write the lines; nothing where nothing failed."""
         causes = [(job, job.cause(self._begun)) for job in self._failed.values()]
         told = any(cause for _, cause in causes)
@@ -134,6 +134,6 @@ def _no_such_target(wanted: str, targets: list[str]) -> str:
 
 def watch(logger: logging.Logger, targets: Callable[[], list[str]]) -> None:
     """End this run of Snakemake with a line a cause."""
-    words = LastWords(targets)
-    logger.addHandler(words)
-    atexit.register(words.say)
+    summary = FailureSummary(targets)
+    logger.addHandler(summary)
+    atexit.register(summary.print)

@@ -1,24 +1,38 @@
-"""Checks before a run starts anything: the configuration, and the packages that its stages need."""
+"""What is refused before a run starts anything: a configuration, a target or a place where it could only fail later."""
 
+import functools
 import importlib.util
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from wikixlm import console
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from wikixlm import console, run_layout
 from wikixlm.config import Config, ConfigError, load
 from wikixlm.errors import UserError
+from wikixlm.export.command import FILES, obstacle
 from wikixlm.tokenize import word_segmenters
 
 # What the stages import that Snakemake does not bring along.
 STAGES_NEED = ("fairseq", "sacremoses", "tokenizers", "torch", "wikiextractor", "zstandard")
 
+EXPORT = [f"{run_layout.EXPORT}/{name}" for name in FILES]
 
-def load_or_exit(base: Path, overlay: Mapping[str, Any], stages_run_here: bool) -> Config:
-    """`load`, for the Snakefile: says every problem on a line of its own and ends the program with status 1.
 
-    Where the stages run in this Python, it also looks for the packages that some languages need.
+def load_or_refuse(base: Path, overlay: Mapping[str, Any], stages_run_here: bool) -> Config:
+    """The run's configuration, for the Snakefile.
+
+    Args:
+        base: config.yaml.
+        overlay: what --configfile and --config add.
+        stages_run_here: whether this Python runs the stages, so that it must have the packages that they need.
+
+    Raises:
+        WorkflowError: the configuration has mistakes, each said on a line, or a package is missing.
     """
     try:
         cfg = load(base, overlay)
@@ -28,11 +42,9 @@ def load_or_exit(base: Path, overlay: Mapping[str, Any], stages_run_here: bool) 
                 word_segmenters.check_installed(lang, cfg.tokenize.japanese)
         return cfg
     except ConfigError as failure:
-        for problem in failure.problems:
-            console.error(problem)
+        refuse(*failure.problems)
     except UserError as failure:
-        console.error(str(failure))
-    raise SystemExit(1)
+        refuse(str(failure))
 
 
 def _check_packages() -> None:
@@ -42,3 +54,69 @@ def _check_packages() -> None:
             f"{sys.executable} has no {', '.join(missing)}, which the stages need; call the snakemake of the set-up, "
             ".venv/bin/snakemake in the checkout (`make demo` sets it up), or add --sdm conda"
         )
+
+
+def refuse(*reasons: str) -> NoReturn:
+    """End the run with an `error: ` line for each reason, in place of the several that Snakemake prints.
+
+    Raises:
+        WorkflowError: always.
+    """
+    for reason in reasons:
+        console.error(reason)
+    logging.getLogger("snakemake.logging").addFilter(
+        lambda record: getattr(record, "event", None) != LogEvent.ERROR,
+    )
+    raise WorkflowError(*reasons)
+
+
+def refuse_target(reason: str) -> NoReturn:
+    """End the run from an input function.
+
+    Not by a WorkflowError: Snakemake ignores one there when the file that the rule would make exists already, and so
+    would use what an earlier run left.
+    """
+    console.error(reason)
+    raise SystemExit(1)
+
+
+class Refusals:
+    """Input functions that end the run where its configuration keeps a target from being made.
+
+    Args:
+        stages_run_here: see `load_or_refuse`.
+    """
+
+    def __init__(self, cfg: Config, stages_run_here: bool) -> None:
+        self._languages = cfg.languages
+        # Why the model can't be exported, where it can't.
+        self._no_export = obstacle(cfg.train.fits_transformers(), stages_run_here)
+
+    def must_be_exportable(self, wildcards: object) -> list[str]:
+        """No more inputs; where the model can't be exported this ends the run before anything is made."""
+        if self._no_export:
+            refuse_target(f"export_hf: {self._no_export}")
+        return []
+
+    def export_if_possible(self, wildcards: object) -> list[str]:
+        """The export, for targets that do without it where the model can't be exported."""
+        return self._without_export() if self._no_export else EXPORT
+
+    @functools.cache  # noqa: B019 (there is one, and it lives as long as the run)
+    def _without_export(self) -> list[str]:
+        """No files; said once."""
+        console.warn(f"export/ is left out: {self._no_export}")
+        return []
+
+    def must_have_english(self, wildcards: object) -> list[str]:
+        """No more inputs; without English there is nothing to fine-tune on."""
+        if "en" not in self._languages:
+            there = ", ".join(self._languages)
+            refuse_target(f"finetune_xnli: XNLI is fine-tuned on English, and languages is {there}: add en")
+        return []
+
+
+def must_start_on_slurm(executor: str) -> None:
+    """Refuse where jobs would go to SLURM by a path with a space, which its plugin does not quote."""
+    if executor == "slurm" and any(map(str.isspace, sys.executable)):
+        refuse(f"SLURM jobs can't start {sys.executable}: its path has a space; move or clone to one without")

@@ -38,7 +38,7 @@ def main() -> None:
         sys.exit(f"usage: python -m wikixlm.train.fairseq.run {{{','.join([*COMMANDS, 'torchrun'])}}} ARGUMENTS…")
     command = sys.argv.pop(1)
     sys.argv[0] = command
-    processes.follow_parent()
+    processes.die_with_parent()
     if command == "torchrun":
         torchrun()
         return

@@ -6,17 +6,17 @@ import os
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from wikixlm.workflow.failures import LastWords, explain
+from wikixlm.workflow.failures import FailureSummary, explain
 
 
 @pytest.fixture
 def snakemake(tmp_path, monkeypatch):
-    """A logger that says what Snakemake's does, and the last words."""
+    """A logger that says what Snakemake's does, and the summary at the end."""
     monkeypatch.chdir(tmp_path)
     logger = logging.Logger("snakemake", logging.INFO)
-    words = LastWords(lambda: ["train_mlm", "data"])
-    logger.addHandler(words)
-    return logger, words
+    summary = FailureSummary(lambda: ["train_mlm", "data"])
+    logger.addHandler(summary)
+    return logger, summary
 
 
 def job_error(logger, jobid=1, log=("logs/extract.log",), indent=False, **aux):
@@ -31,62 +31,62 @@ def write_log(folder, text):
 
 
 def test_a_failed_job_repeats_the_last_error_of_its_log(snakemake, tmp_path, capsys, monkeypatch):
-    logger, words = snakemake
+    logger, summary = snakemake
     write_log(tmp_path, "warning: x\nerror: first\nTraceback\nerror: the disk is full; make room\nmore\n")
     job_error(logger)
     monkeypatch.chdir("/")  # as Snakemake does before the end
-    words.say()
+    summary.print()
     assert capsys.readouterr().err == "failed: extract: the disk is full; make room (log: logs/extract.log)\n"
 
 
 def test_a_job_of_a_cluster_says_its_error_here_for_the_first_time(snakemake, tmp_path, capsys):
-    logger, words = snakemake
+    logger, summary = snakemake
     write_log(tmp_path, "error: the dump is cut short\n")
     job_error(logger, log=["logs/extract.log", ".snakemake/slurm_logs/7.log"], external_jobid="7")
-    words.say()
+    summary.print()
     assert capsys.readouterr().err == "error: extract: the dump is cut short (log: logs/extract.log)\n"
 
 
 def test_a_job_that_died_without_a_word_names_its_log(snakemake, capsys):
-    logger, words = snakemake
+    logger, summary = snakemake
     job_error(logger)
-    words.say()
+    summary.print()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: extract ended without saying why") and "logs/extract.log" in line
 
 
 def test_a_job_that_a_retry_finished_is_not_told(snakemake, capsys):
-    logger, words = snakemake
+    logger, summary = snakemake
     job_error(logger)
     logger.info("", extra={"event": LogEvent.JOB_FINISHED, "job_id": 1})
-    words.say()
+    summary.print()
     assert capsys.readouterr().err == ""
 
 
 def test_the_same_error_twice_is_said_once(snakemake, tmp_path, capsys):
-    logger, words = snakemake
+    logger, summary = snakemake
     write_log(tmp_path, "error: no\n")
     job_error(logger, 1)
     job_error(logger, 2)
-    words.say()
+    summary.print()
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_of_a_group_only_the_job_that_failed_is_told(snakemake, tmp_path, capsys):
-    logger, words = snakemake
+    logger, summary = snakemake
     write_log(tmp_path, "error: the dump is cut short\n")
     job_error(logger, 1, ["logs/other.log"], indent=True)
     job_error(logger, 2, indent=True)
-    words.say()
+    summary.print()
     assert capsys.readouterr().err == "error: extract: the dump is cut short (log: logs/extract.log)\n"
 
 
 def test_an_error_of_an_earlier_run_is_not_told(snakemake, tmp_path, capsys):
-    logger, words = snakemake
+    logger, summary = snakemake
     write_log(tmp_path, "error: last week's\n")
     os.utime(tmp_path / "logs" / "extract.log", (0, 0))
     job_error(logger)
-    words.say()
+    summary.print()
     assert "without saying why" in capsys.readouterr().err
 
 
