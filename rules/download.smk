@@ -48,7 +48,7 @@ rule resolve_dump:
 
 
 rule download_dump:
-    """The dump itself, verified; whatever breaks, the next call goes on where this one stopped."""
+    """The dump itself, verified; after any failure the next call resumes."""
     input:
         layout.RESOLVED,
     output:

@@ -26,7 +26,7 @@ from wikixlm.errors import UserError
 HALF = len(DUMP) // 2
 OTHER = b"BZh91AY&SY" + bytes(len(DUMP) - 10)
 
-MENDED = {
+RECOVERED = {
     "drops the connection at byte n": [drop(HALF)],
     "drops it at once, then a little later": [drop(0), drop(1), drop(2), drop(HALF)],
     "ignores Range": [drop(HALF), ignore_range()],
@@ -60,8 +60,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("faults", MENDED.values(), ids=MENDED.keys())
-def test_mended(server: WikimediaServer, download: Download, folder: Path, faults: list[Fault]) -> None:
+@pytest.mark.parametrize("faults", RECOVERED.values(), ids=RECOVERED.keys())
+def test_recovered(server: WikimediaServer, download: Download, folder: Path, faults: list[Fault]) -> None:
     server.files[f"elsewhere/{NAME}"] = DUMP
     server.faults[NAME] += faults
     manifest = download()
@@ -72,7 +72,7 @@ def test_mended(server: WikimediaServer, download: Download, folder: Path, fault
 
 
 @pytest.mark.parametrize(("faults", "message"), REFUSED.values(), ids=REFUSED.keys())
-def test_refused_then_mended(
+def test_refused_then_recovered(
     server: WikimediaServer, download: Download, folder: Path, faults: list[Fault], message: str
 ) -> None:
     server.faults[NAME] += faults
@@ -134,7 +134,7 @@ def test_a_mirror_goes_on_where_the_primary_broke(
     download(mirrors=[server.url, mirror.url])
     assert (folder / NAME).read_bytes() == DUMP
     assert mirror.of(NAME)[0]["Range"] == f"bytes={HALF}-"
-    assert "If-Range" not in mirror.of(NAME)[0], "another server's ETag says nothing here"
+    assert "If-Range" not in mirror.of(NAME)[0], "an ETag is valid for its own server only"
 
 
 def test_a_file_replaced_on_the_way_is_not_glued_to_the_old_half(

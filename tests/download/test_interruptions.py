@@ -44,8 +44,8 @@ def test_killed_twenty_times(server: WikimediaServer, folder: Path) -> None:
         assert not (folder / NAME).exists() and not (folder / "manifest.json").exists()
     server.rate = 0
     process = start(server, folder)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == 0, output
     assert (folder / NAME).read_bytes() == dump
     assert server.sent[PATH] <= len(dump) + kills * CHUNK
     assert len([headers for headers in server.of(NAME) if "Range" in headers]) >= kills // 2, "nothing was resumed"
@@ -57,10 +57,10 @@ def test_told_to_stop(server: WikimediaServer, folder: Path, number: signal.Sign
     process = start(server, folder)
     until_sent(server, len(DUMP) // 3)
     process.send_signal(number)
-    _, said = process.communicate(timeout=10)
-    assert process.returncode != 0 and "Traceback" not in said
+    _, output = process.communicate(timeout=10)
+    assert process.returncode != 0 and "Traceback" not in output
     if number == signal.SIGINT:
-        assert re.search(r"^error: de: interrupted; what has arrived is kept, run again to resume$", said, re.M)
+        assert re.search(r"^error: de: interrupted; what has arrived is kept, run again to resume$", output, re.M)
     assert not (folder / NAME).exists() and not (folder / "manifest.json").exists()
     there = (folder / f".{NAME}.part").stat().st_size
     assert there >= len(DUMP) // 3 - CHUNK

@@ -1,4 +1,4 @@
-"""Which run is taken, what is recorded, and what becomes of the record."""
+"""Which run is chosen, what is recorded, and how the record is used."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ def client() -> Iterator[Client]:
         yield quick
 
 
-def take(client: Client, server: WikimediaServer, date: str = "latest", layout: str = "auto") -> DumpRun:
+def find(client: Client, server: WikimediaServer, date: str = "latest", layout: str = "auto") -> DumpRun:
     return find_run(client, server.url, "dewiki", date, layout)
 
 
@@ -36,7 +36,7 @@ def test_latest_goes_back_to_the_newest_complete_run(client: Client, server: Wik
     server.add_multistream("dewiki", "20261122", SMALL[1], hashes=False)
     server.files["dewiki/latest/dewiki-latest-pages-articles-multistream.xml.bz2"] = SMALL[2]
     server.files["dewiki/20261199/no-date"] = b""
-    export = take(client, server)
+    export = find(client, server)
     assert (export.layout, export.date) == ("multistream", "20261101")
     (file,) = export.files
     assert (file.name, file.size) == (NAME, len(DUMP))
@@ -45,21 +45,21 @@ def test_latest_goes_back_to_the_newest_complete_run(client: Client, server: Wik
 
 def test_a_run_without_a_status_file_yet(client: Client, server: WikimediaServer) -> None:
     server.files["dewiki/20261120/index.html"] = b""
-    assert take(client, server).date == "20261101"
+    assert find(client, server).date == "20261101"
 
 
 def test_large_wikis_are_recombined_by_a_second_job(client: Client, server: WikimediaServer) -> None:
-    """The parts stand under articlesmultistreamdump, the one file under articlesmultistreamdumprecombine."""
+    """The parts are listed under articlesmultistreamdump, the one file under articlesmultistreamdumprecombine."""
     parts = server.add_multistream("dewiki", "20261101", SMALL[:3])
     path = "dewiki/20261101/dumpstatus.json"
     status = json.loads(server.files[path])
     one = {"size": 5, "sha1": "a" * 40}
     status["jobs"]["articlesmultistreamdumprecombine"] = {"status": "in-progress", "files": {NAME: one}}
     server.files[path] = json.dumps(status).encode()
-    assert [file.name for file in take(client, server).files] == parts
+    assert [file.name for file in find(client, server).files] == parts
     status["jobs"]["articlesmultistreamdumprecombine"]["status"] = "done"
     server.files[path] = json.dumps(status).encode()
-    assert [file.name for file in take(client, server).files] == [NAME]
+    assert [file.name for file in find(client, server).files] == [NAME]
 
 
 def test_a_missing_part_is_no_complete_run(client: Client, server: WikimediaServer) -> None:
@@ -68,33 +68,33 @@ def test_a_missing_part_is_no_complete_run(client: Client, server: WikimediaServ
     status = json.loads(server.files[path])
     del status["jobs"]["articlesmultistreamdump"]["files"][parts[1]]
     server.files[path] = json.dumps(status).encode()
-    assert take(client, server).date == "20261101"
+    assert find(client, server).date == "20261101"
 
 
 def test_parts_come_in_the_order_of_their_pages(client: Client, server: WikimediaServer) -> None:
     names = server.add_content_current("dewiki", "2026-11-01", SMALL)
     assert len(names) == 12
-    export = take(client, server, layout="content_current")
+    export = find(client, server, layout="content_current")
     assert [file.name for file in export.files] == names, "p1200 comes after p900"
     assert [file.size for file in export.files] == [len(part) for part in SMALL]
     names = server.add_multistream("dewiki", "20261101", SMALL)
-    assert [file.name for file in take(client, server).files] == names
+    assert [file.name for file in find(client, server).files] == names
 
 
 def test_content_current_counts_with_success_only(client: Client, server: WikimediaServer) -> None:
     server.add_content_current("dewiki", "2026-10-01", SMALL[:2])
     server.add_content_current("dewiki", "2026-11-01", SMALL[:3], success=False)
-    export = take(client, server, layout="content_current")
+    export = find(client, server, layout="content_current")
     assert (export.date, len(export.files)) == ("20261001", 2)
     with pytest.raises(UserError, match=r"of 20261101 for dewiki: .*_SUCCESS.*available dates: 20261101, 20261001$"):
-        take(client, server, "20261101", "content_current")
+        find(client, server, "20261101", "content_current")
 
 
 def test_auto_takes_content_current_where_there_is_no_multistream(client: Client, server: WikimediaServer) -> None:
     server.add_content_current("frwiki", "2026-11-01", SMALL[:2])
     assert find_run(client, server.url, "frwiki", "latest", "auto").layout == "content_current"
     server.add_content_current("dewiki", "2026-11-01", SMALL[:2])
-    assert take(client, server).layout == "multistream"
+    assert find(client, server).layout == "multistream"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_dates_that_are_not_there(
 ) -> None:
     server.add_multistream("dewiki", "20261120", SMALL[0], status="in-progress")
     with pytest.raises(UserError, match=message):
-        take(client, server, date, layout)
+        find(client, server, date, layout)
 
 
 def test_names_that_are_none_of_a_dump_are_refused(client: Client, server: WikimediaServer) -> None:
@@ -123,7 +123,7 @@ def test_names_that_are_none_of_a_dump_are_refused(client: Client, server: Wikim
     path = "other/mediawiki_content_current/dewiki/2026-11-01/xml/bzip2/SHA256SUMS"
     server.files[path] += b"0" * 64 + b"  ../../../etc/cron.d/x.xml.bz2\n"
     with pytest.raises(UserError, match="not the name of a dump of dewiki"):
-        take(client, server, layout="content_current")
+        find(client, server, layout="content_current")
 
 
 @given(st.binary(max_size=300))

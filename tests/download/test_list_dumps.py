@@ -1,4 +1,4 @@
-"""What `wikixlm plan` learns of dumps from the server, and what `wikixlm status` tells of one on its way."""
+"""Dump sizes in `wikixlm plan`, and a download in progress in `wikixlm status`."""
 
 import json
 from pathlib import Path

@@ -117,10 +117,10 @@ def test_a_full_disk_keeps_what_arrived(server: WikimediaServer, folder: Path) -
     site.mkdir(parents=True)
     (site / "sitecustomize.py").write_text(limit)
     process = start(server, folder, extra_path=site)
-    _, said = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert re.search(r"^error: cannot write .*part: File too large; the \d+ bytes that arrived are kept", said, re.M)
-    assert "Traceback" not in said and not (folder / NAME).exists()
+    assert re.search(r"^error: cannot write .*part: File too large; the \d+ bytes that arrived are kept", output, re.M)
+    assert "Traceback" not in output and not (folder / NAME).exists()
     assert (folder / f".{NAME}.part").stat().st_size == len(DUMP) // 2
     process = start(server, folder)
     assert process.wait(60) == 0

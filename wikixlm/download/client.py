@@ -192,15 +192,15 @@ class Client:
         status, url = response.status_code, response.url
         if status in (200, 206, 416):
             return
-        said = f"{url} answers {status} {response.reason_phrase}".strip()
+        answer = f"{url} answers {status} {response.reason_phrase}".strip()
         if status in (408, 425, 429, 500, 502, 503, 504):
-            raise TransientError(said, _retry_after(response.headers.get("Retry-After", "")))
+            raise TransientError(answer, _retry_after(response.headers.get("Retry-After", "")))
         if status in (404, 410):
-            raise NotFoundError(said)
+            raise NotFoundError(answer)
         if status == 403:
             agent = self._http.headers["User-Agent"]
-            raise PermanentError(f"{said}: the server refuses this client ({agent!r}); see dumps.contact")
-        raise PermanentError(said)
+            raise PermanentError(f"{answer}: the server refuses this client ({agent!r}); see dumps.contact")
+        raise PermanentError(answer)
 
 
 def _host(url: httpx.URL) -> str:
