@@ -22,6 +22,7 @@ import zstandard
 from wikixlm.errors import UserError
 
 ZSTD_LEVEL = 3
+ZstdError = zstandard.ZstdError
 
 
 @contextlib.contextmanager
@@ -142,16 +143,45 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-class _CutShortError(Exception):
-    """The last frame of a zstd file is incomplete."""
+class ZstdDecompressor:
+    """Decompresses one zstd frame, with the interface of bz2.BZ2Decompressor.
+
+    zstandard's own object has no `max_length`. It gets its input in small steps instead: at the highest ratio, 128 kB
+    from a block of 4 bytes, a step makes 64 MB.
+    """
+
+    STEP = 2048
+
+    def __init__(self) -> None:
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._input = memoryview(b"")
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data + bytes(self._input)
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        """Some of the decompressed bytes: a step's, however many `max_length` asks for."""
+        if data:
+            self._input = memoryview(bytes(self._input) + data)
+        step, self._input = self._input[: self.STEP], self._input[self.STEP :]
+        return self._frame.decompress(step)
 
 
-class _Frames(io.RawIOBase):
+class _ZstdFrames(io.RawIOBase):
     """The decompressed bytes of a zstd file; unlike zstandard's own reader it reports a truncated file."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw
-        self._frame: Any = None
+        self._frame: ZstdDecompressor | None = None
         self._begun = False
         self._compressed = b""
         self._ready = memoryview(b"")
@@ -161,19 +191,17 @@ class _Frames(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._ready:
-            if not self._compressed:
-                self._compressed = self._raw.read(1 << 17)
-            if not self._compressed:
-                if self._frame is not None or not self._begun:
-                    raise _CutShortError("it ends in the middle")
-                return 0
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-                self._begun = True
+            if self._frame is None or self._frame.needs_input:
+                self._compressed = self._compressed or self._raw.read(1 << 17)
+                if not self._compressed:
+                    if self._frame is not None or not self._begun:
+                        raise ZstdError("it is cut short")
+                    return 0
+            self._frame, self._begun = self._frame or ZstdDecompressor(), True
             self._ready = memoryview(self._frame.decompress(self._compressed))
-            self._compressed = self._frame.unused_data
+            self._compressed = b""
             if self._frame.eof:
-                self._frame = None
+                self._compressed, self._frame = self._frame.unused_data, None
         size = min(len(buffer), len(self._ready))
         buffer[:size] = self._ready[:size]
         self._ready = self._ready[size:]
@@ -192,9 +220,9 @@ def open_binary(path: Path) -> Iterator[IO[bytes]]:
             if Path(path).suffix != ".zst":
                 yield raw
                 return
-            with io.BufferedReader(_Frames(raw), 1 << 20) as stream:
+            with io.BufferedReader(_ZstdFrames(raw), 1 << 20) as stream:
                 yield stream
-    except (zstandard.ZstdError, _CutShortError) as failure:
+    except ZstdError as failure:
         raise UserError(f"{path} is damaged ({failure}); delete it and run again") from failure
     except OSError as failure:
         if failure.filename == str(path) or failure.filename == path:

@@ -2,6 +2,8 @@
 
 A bz2 file may be a chain of streams, each starting on a byte boundary; a Wikimedia multistream dump has 100 pages in
 each. Reading can begin at any stream, which makes shards by byte ranges possible.
+
+Data arrives in pieces of bounded size, so that a file that unpacks to gigabytes costs time, not memory.
 """
 
 import bz2
@@ -12,31 +14,55 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-import zstandard
-
 from wikixlm.errors import UserError
+from wikixlm.files import ZstdDecompressor, ZstdError
 
 CHUNK = 1 << 16
+LONGEST_PIECE = 1 << 20  # decompressed bytes at a time
+XZ_MEMORY = 256 << 20  # bytes that a stream's dictionary may take; `xz -9` makes 64 MB
 # A bz2 stream header with the magic of its first block, which only an empty stream lacks.
 BZ2_STREAM = re.compile(rb"BZh[1-9]1AY&SY")
 BZ2_STREAM_LENGTH = 10
 
 
 class Decompressor(Protocol):
-    """The interface that the standard library's decompressors and zstandard's share."""
+    """What bz2's and lzma's decompressors have in common."""
 
     @property
     def eof(self) -> bool: ...
     @property
+    def needs_input(self) -> bool: ...
+    @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _GzipDecompressor:
+    """zlib's decompressor with the interface of bz2's."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        piece = self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
+        self.needs_input = len(piece) < max_length and not self._stream.unconsumed_tail
+        return piece
 
 
 DECOMPRESSORS: dict[str, tuple[bytes, Callable[[], Decompressor]]] = {
     "bz2": (b"BZh", bz2.BZ2Decompressor),
-    "gzip": (b"\x1f\x8b", lambda: zlib.decompressobj(31)),
-    "xz": (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
-    "zstd": (b"\x28\xb5\x2f\xfd", lambda: zstandard.ZstdDecompressor().decompressobj()),
+    "gzip": (b"\x1f\x8b", _GzipDecompressor),
+    "xz": (b"\xfd7zXZ\x00", lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY)),
+    "zstd": (b"\x28\xb5\x2f\xfd", ZstdDecompressor),
 }
 UNREADABLE = {b"7z\xbc\xaf\x27\x1c": "a 7z archive", b"PK\x03\x04": "a zip archive", b"Rar!": "a rar archive"}
 
@@ -66,7 +92,8 @@ def detect_compression(path: Path) -> str:
 def read_streams(path: Path, kind: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """The decompressed bytes from byte `start` (where a stream begins) to the end of the file.
 
-    Yields (byte of the file at which the stream begins, some of its bytes). A plain file is one stream.
+    Yields (byte of the file at which the stream begins, some of its bytes: LONGEST_PIECE at most, of zstd 64 MB). A
+    plain file is one stream.
 
     Raises:
         UserError: the data is damaged, cut short, or followed by something else.
@@ -84,19 +111,27 @@ def read_streams(path: Path, kind: str, start: int = 0) -> Iterator[tuple[int, b
             if decompressor.eof:
                 decompressor, stream_start = new_decompressor(), position
             try:
-                data = decompressor.decompress(rest)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as failure:
+                for data in _pieces(decompressor, rest):
+                    yield stream_start, data
+            except (OSError, EOFError, zlib.error, lzma.LZMAError, ZstdError) as failure:
                 raise _damaged(path, kind, magic, stream_start, failure) from failure
             unused = decompressor.unused_data if decompressor.eof else b""
             position += len(rest) - len(unused)
             rest = unused
-            if data:
-                yield stream_start, data
     if not decompressor.eof:
         raise UserError(
             f"{path} is cut short: the {kind} stream that begins at byte {stream_start} has no end; "
             "copy or download it again"
         )
+
+
+def _pieces(decompressor: Decompressor, data: bytes) -> Iterator[bytes]:
+    while True:
+        if piece := decompressor.decompress(data, LONGEST_PIECE):
+            yield piece
+        if decompressor.eof or decompressor.needs_input:
+            return
+        data = b""
 
 
 def _chunks(path: Path, start: int) -> Iterator[bytes]:

@@ -27,7 +27,8 @@ from wikixlm.extract.shards import FilePart
 
 PAGE, PAGE_END, DOCUMENT_END = b"<page>", b"</page>", b"</mediawiki>"
 # MediaWiki refuses pages of more than 2 MB; far beyond that a tag must be missing.
-LONGEST_PAGE = 256 << 20
+LONGEST_PAGE = 16 << 20
+MOST_TAGS = 10_000  # a page has about 20; its text is escaped
 LONGEST_HEADER = 16 << 20
 ENCODING = re.compile(rb"""^<\?xml[^>]*\sencoding\s*=\s*["']([^"']+)["']""")
 
@@ -156,7 +157,7 @@ class PartReader:
             raise UserError(
                 f"{self.part.path} is damaged: {_page_name(bytes(buffer[:4096]))} has no </page> in {len(buffer)} bytes"
             )
-        if not inside and gap.expected != "skip" and len(buffer) > LONGEST_HEADER:
+        if not inside and len(buffer) > LONGEST_HEADER:
             raise UserError(f"{self.part.path} is damaged: {len(buffer)} bytes without a <page>")
 
 
@@ -207,6 +208,8 @@ def parse_page(raw: bytes, path: Path) -> Page:
     Raises:
         UserError: the XML is not well-formed, lacks id, namespace or text, or holds more than one revision.
     """
+    if raw.count(b"<") > MOST_TAGS:
+        raise UserError(f"{path}: {_page_name(raw)} has more than {MOST_TAGS:,} tags; use a dump of current pages")
     try:
         element = ElementTree.fromstring(raw)
     except ElementTree.ParseError as failure:

@@ -23,7 +23,7 @@ from wikixlm.extract.shards import FilePart, add_shard_arguments, shard_parts
 from wikixlm.files import atomic_text, write_json
 from wikixlm.run_layout import shard_name
 
-LONGEST_LINE = 64 << 20
+LONGEST_LINE = 16 << 20
 
 
 @dataclass
