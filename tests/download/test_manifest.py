@@ -18,6 +18,7 @@ from wikixlm.config import load_overlays
 from wikixlm.download.client import Client
 from wikixlm.download.list_dumps import dumps_table
 from wikixlm.errors import UserError
+from wikixlm.formatting import size
 
 PARTS = [multistream(60, seed) for seed in range(3)]
 Usage = namedtuple("Usage", "total used free")
@@ -103,7 +104,7 @@ def test_disk_space_is_checked_before_the_start(
 ) -> None:
     free = len(DUMP) - 1
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free))
-    with pytest.raises(UserError, match=rf"has {free} bytes free, the rest of dewiki needs {len(DUMP)} bytes|MB free"):
+    with pytest.raises(UserError, match=rf"has {size(free)} free, the rest of dewiki needs {size(len(DUMP))};"):
         download()
     assert server.of(NAME) == []
     (folder / f".{NAME}.part").write_bytes(DUMP[:1])
