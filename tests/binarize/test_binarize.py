@@ -1,7 +1,9 @@
 """Binarizing with the real fairseq-preprocess: ids, counts, and nothing under a final name unless all is well."""
 
+import functools
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -140,3 +142,52 @@ def test_fairseq_preprocess_ends_with_a_killed_stage(work):
         assert time.monotonic() < end, running
         time.sleep(0.02)
     assert children
+
+
+def children(pid):
+    """The ids of a process's children."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_a_killed_worker_of_fairseq_preprocess_ends_the_stage(work):
+    write_text(work, "train", 60_000)
+    words = command(work)
+    stderr = work / "stderr"
+    with (
+        open(stderr, "w") as stream,
+        subprocess.Popen(
+            [sys.executable, "-m", "wikixlm", *words], stdout=subprocess.DEVNULL, stderr=stream
+        ) as process,
+    ):
+        while not (workers := [each for child in children(process.pid) for each in children(child)]):
+            assert process.poll() is None
+            time.sleep(0.01)
+        while not list((work / "out").glob(".en.work/made/*.pt1.bin")):
+            assert process.poll() is None
+            time.sleep(0.001)
+        os.kill(int(workers[0]), signal.SIGKILL)
+        assert process.wait(timeout=60) == 1
+    errors = [line for line in stderr.read_text().splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "one of its workers was killed; out of memory?" in errors[0], errors
+    assert list((work / "out").iterdir()) == []
+
+
+def test_a_killed_fairseq_preprocess_is_named_with_its_signal(work, capfd, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(work / "killed"))
+    (work / "killed").write_text("#!/bin/sh\nkill -9 $$\n")
+    (work / "killed").chmod(0o755)
+    assert "fairseq-preprocess on en was ended by SIGKILL; out of memory?" in failing(capfd, work)
+
+
+def test_a_full_disk_in_fairseq_preprocess_is_named(work, capfd, monkeypatch):
+    """A limit on the size of files, the unprivileged way to have writes fail."""
+    write_text(work, "train", 20_000)
+    monkeypatch.setattr(subprocess, "Popen", functools.partial(subprocess.Popen, preexec_fn=limit_files))
+    assert "failed on en: File too large; lower binarize.workers, or give the job more memory or disk" in failing(
+        capfd, work
+    )
+
+
+def limit_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -7,6 +7,7 @@ output, and its files are moved into place only when the binarized data has ever
 import argparse
 import logging
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ from wikixlm.run_layout import SPLITS
 UNKNOWN_WARNING = 0.01
 _BYTES_PER_WORKER = 1 << 20  # small files need fewer processes than are allowed
 _BLOCK = 1 << 22
+_OUT_OF_MEMORY = ("MemoryError", "Cannot allocate memory")  # in a traceback while Python can't even import
+_REMEDY = "lower binarize.workers, or give the job more memory or disk, and run again"
 
 
 class SplitCounts(NamedTuple):
@@ -89,7 +92,13 @@ def preprocess(
     for split in texts:
         command += [f"--{split}pref", str(links / split)]
     logging.info("%s", shlex.join(command))
-    status = _run(command)
+    status, error = _run(command)
+    if error:
+        raise UserError(f"fairseq-preprocess failed on {language}: {error}; {_REMEDY}")
+    if status < 0:
+        raise UserError(
+            f"fairseq-preprocess on {language} was ended by {signal.Signals(-status).name}; out of memory? {_REMEDY}"
+        )
     if status:
         raise UserError(
             f"fairseq-preprocess failed on {language} with exit status {status}; its messages are in the log"
@@ -97,11 +106,31 @@ def preprocess(
     return output
 
 
-def _run(command: list[str]) -> int:
-    """Run a program to its end; it is ended when this process is stopped or killed."""
-    with subprocess.Popen(command, env=processes.environment_for_child()) as process:
+def _run(command: list[str]) -> tuple[int, str]:
+    """Run a program to its end, its output passed on; it is ended when this process is stopped or killed.
+
+    Returns:
+        The exit status, and what a failure's last error line says after its prefix.
+    """
+    error = ""
+    with subprocess.Popen(
+        command,
+        env=processes.environment_for_child(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
         try:
-            return process.wait()
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                if line.startswith(console.ERROR):
+                    error = line.removeprefix(console.ERROR).strip()
+                elif any(sign in line for sign in _OUT_OF_MEMORY):
+                    error = error or "out of memory"
+            status = process.wait()
+            return status, error if status else ""
         except BaseException:
             process.terminate()
             raise

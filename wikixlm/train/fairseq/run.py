@@ -20,7 +20,7 @@ from wikixlm.errors import UserError
 from wikixlm.train.fairseq import compat, interruption, patches
 
 COMMANDS = {
-    "fairseq-preprocess": "fairseq_cli.preprocess",
+    "fairseq-preprocess": "wikixlm.train.fairseq.preprocess",
     "fairseq-train": "fairseq_cli.train",
     "fairseq-validate": "fairseq_cli.validate",
 }
