@@ -17,9 +17,11 @@ from wikixlm.bpe.codes import SPECIALS
 from wikixlm.bpe.vocabulary import read_symbols
 from wikixlm.cli import main
 from wikixlm.run_layout import SPLITS
+from wikixlm.seals import sealed
 from wikixlm.train.fairseq import compat
 
-FINAL = {"dict.en.txt"} | {f"{split}.en.{suffix}" for split in SPLITS for suffix in ("bin", "idx")}
+FILES = {"dict.en.txt"} | {f"{split}.en.{suffix}" for split in SPLITS for suffix in ("bin", "idx")}
+FINAL = FILES | {f".{name}.sha256" for name in FILES}
 
 
 @pytest.fixture
@@ -105,6 +107,16 @@ def test_a_missing_text_and_a_bad_vocabulary_are_named(work, capfd):
     (work / "vocab").write_text("a 1\n")
     (work / "text" / "test.en").unlink()
     assert f"{work}/text/test.en" in failing(capfd, work)
+
+
+@pytest.mark.parametrize("name", ["vocab", "text/train.en", "text/valid.en"])
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"b" + whole[1:]])
+def test_a_damaged_input_is_found(work, capfd, name, damage):
+    path = work / name
+    with sealed(path):
+        pass
+    path.write_bytes(damage(path.read_bytes()))
+    assert f"{path} is damaged or was changed" in failing(capfd, work)
 
 
 def test_a_line_that_fairseq_splits_is_found(work, capfd):

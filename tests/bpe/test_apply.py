@@ -14,6 +14,7 @@ from wikixlm.bpe.codes import Merge, write_codes
 from wikixlm.cli import main
 from wikixlm.documents import Document, write_document
 from wikixlm.files import atomic_text, open_text, write_json
+from wikixlm.seals import sealed
 
 CODES = [Merge("l", "o"), Merge("lo", "w</w>"), Merge("lo", "w"), Merge("e", "r</w>"), Merge("low", "er</w>")]
 
@@ -95,6 +96,16 @@ def test_bad_input_is_one_clear_line_and_no_output(work, capfd):
     (work / "shard.jsonl.zst").write_bytes(packed[: len(packed) // 2])
     assert "shard.jsonl.zst" in error_of(capfd, work, *shard(work))
     assert not [path.name for path in work.iterdir() if "out.zst" in path.name or "symbols" in path.name]
+
+
+def test_damaged_codes_are_not_applied(work, capfd):
+    with sealed(work / "codes"):
+        pass
+    whole = (work / "codes").read_bytes()
+    (work / "codes").write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    assert f"{work}/codes is damaged or was changed" in error_of(capfd, work, *shard(work))
+    (work / ".codes.sha256").unlink()
+    apply(work, *shard(work))
 
 
 def test_a_killed_stage_leaves_nothing_under_the_final_names(work):

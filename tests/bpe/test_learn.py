@@ -138,6 +138,14 @@ def test_fewer_codes_than_characters_is_an_error_that_names_both(tmp_path, capfd
     learn(tmp_path, [split], "--codes", str(characters))
 
 
+def test_codes_that_apply_bpe_would_refuse_are_not_written(tmp_path, capfd):
+    documents = [Document("1", ["abab" + letter for letter in "cdefghij"])]
+    split = write_language(tmp_path, "en", documents, 1)
+    error = failing(capfd, "--splits", split, "--codes", "10", "--output", tmp_path / "codes")
+    assert "gives codes that can't be applied" in error and "raise bpe.codes" in error
+    assert not (tmp_path / "codes").exists()
+
+
 def test_a_text_too_small_for_the_codes_is_a_warning(tmp_path, capfd):
     learn(tmp_path, [write_language(tmp_path, "en", text(8, documents=5), 1)], "--codes", "5000")
     found = len(read_codes(tmp_path / "codes"))

@@ -268,6 +268,26 @@ def _(user, monkeypatch):
     return user.runs("learn-bpe", "--splits", "s.json", *sample, "--output", "codes", "--counts", "c.json")
 
 
+@mistake("a file of the data that was damaged or edited")
+def _(user, monkeypatch):
+    user.write("symbols", "a 3\nb 1\n")
+    user.runs("vocabulary", "--symbols", "symbols", "--output", "vocab_mlm", fails=False)
+    vocabulary = user.write("vocab_mlm", "a 3\n")
+    texts = [word for split in ("train", "valid", "test") for word in (f"--{split}", user.write(f"{split}.en", "a\n"))]
+    return user.runs(
+        "binarize",
+        "--language",
+        "en",
+        "--vocabulary",
+        vocabulary,
+        *texts,
+        "--output-dir",
+        "binarized",
+        "--workers",
+        "1",
+    )
+
+
 @mistake("codes in another program's format")
 def _(user, monkeypatch):
     codes = user.write("merges.txt", "t h\nth e</w>\n")  # as transformers' tokenizers write them

@@ -97,7 +97,8 @@ def test_the_files_of_the_contract_are_there(finished):
     run, _ = finished
     processed = run.directory / "monolingual_data" / "processed"
     names = {f"{split}.{lang}" for split in ("train", "valid", "test") for lang in ("en", "bg")}
-    assert {entry.name for entry in processed.iterdir()} == names | {"codes", "vocab_mlm"}
+    texts = names | {"codes", "vocab_mlm"}
+    assert {entry.name for entry in processed.iterdir()} == texts | {f".{name}.sha256" for name in texts}
     binary = run.directory / "monolingual_data" / "fairseq_processed"
     for name in names:
         assert (binary / f"{name}.bin").stat().st_size > 0

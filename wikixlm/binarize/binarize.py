@@ -24,6 +24,7 @@ from wikixlm.bpe.vocabulary import read_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, open_binary, work_folder
 from wikixlm.run_layout import SPLITS
+from wikixlm.seals import check_seals, sealed
 
 UNKNOWN_WARNING = 0.01
 _BYTES_PER_WORKER = 1 << 20  # small files need fewer processes than are allowed
@@ -179,6 +180,7 @@ def binarize(
     Raises:
         UserError: a text or the vocabulary is bad, or fairseq-preprocess failed or lost lines; nothing is written then.
     """
+    check_seals(vocabulary, *texts.values())
     for _ in read_symbols(vocabulary):
         pass  # fairseq shows a traceback for a bad line; this names it
     lines = {split: count_lines(path) for split, path in texts.items()}
@@ -194,7 +196,7 @@ def binarize(
             check_split(f"{split}.{language}", lines[split], counts[split])
             for suffix in ("bin", "idx"):
                 finished[Path(f"{prefix}.{suffix}")] = output_dir / f"{split}.{language}.{suffix}"
-        with ExitStack() as stack:
+        with sealed(*finished.values()), ExitStack() as stack:
             for source, target in finished.items():
                 source.replace(stack.enter_context(atomic_path(target)))
     return counts

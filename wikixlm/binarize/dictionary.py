@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, sha256, text_lines
+from wikixlm.seals import check_seals, sealed
 
 
 def check_identical(dictionaries: list[Path]) -> None:
@@ -53,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    check_seals(*args.dictionaries)
     check_identical(args.dictionaries)
-    with atomic_path(args.output) as temporary:
+    with sealed(args.output), atomic_path(args.output) as temporary:
         shutil.copyfile(args.dictionaries[0], temporary)
     logging.info("%d dictionaries are identical: %s", len(args.dictionaries), args.output)

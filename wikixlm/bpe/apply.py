@@ -17,6 +17,7 @@ from wikixlm.bpe.statistics import with_shares
 from wikixlm.bpe.vocabulary import write_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_binary, open_text, write_json
+from wikixlm.seals import check_seals, sealed
 from wikixlm.tokenize.split import load_held_out, train_lines
 
 _BATCH = 2000  # lines written at a time
@@ -58,8 +59,10 @@ def apply_codes(
     Raises:
         UserError: the codes or a line are bad; nothing is written then.
     """
+    check_seals(codes)
     encoder = BPEEncoder(read_codes(codes))
-    read, written = segment_lines(lines, encoder, output)
+    with sealed(output):
+        read, written = segment_lines(lines, encoder, output)
     statistics = encoder.statistics()
     if symbols:
         write_symbols(symbols, statistics.symbols)

@@ -12,6 +12,7 @@ from wikixlm.bpe.statistics import add_up, read_counts
 from wikixlm.bpe.vocabulary import merge_symbols, write_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_binary, open_binary, read_json, write_json
+from wikixlm.seals import check_seals, sealed
 
 _BLOCK = 1 << 20
 
@@ -93,7 +94,9 @@ def main(args: argparse.Namespace) -> None:
     expected = [each["lines_out"] for each in counts] if counts else None
     if args.split and expected is not None:
         check_total(args.output, sum(expected), args.split)
-    lines = concatenate(args.inputs, expected, args.output)
+    check_seals(*args.inputs)
+    with sealed(args.output):
+        lines = concatenate(args.inputs, expected, args.output)
     if args.symbols:
         write_symbols(args.output_symbols, merge_symbols(args.symbols))
     logging.info("%s: %d lines", args.output, lines)

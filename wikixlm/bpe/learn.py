@@ -27,6 +27,7 @@ from wikixlm.bpe.encoder import BPEEncoder
 from wikixlm.bpe.sampling import LineSampler, quotas
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, read_json, work_folder, write_json
+from wikixlm.seals import sealed
 from wikixlm.tokenize.split import load_held_out, train_lines
 
 MIN_FREQUENCY = 2  # a pair seen once is no regularity (subword-nmt's default as well)
@@ -213,10 +214,11 @@ def learn_codes(
     with work_folder(output) as folder:
         sample = draw_sample(texts, alpha, sample_lines, seed, folder / "sample.zst")
         merges = count_merges(learn(sample, codes), sample.path)
-    if not merges:
-        raise UserError(
-            f"no BPE codes: no pair of characters comes twice in {sum(sample.lines.values())} sampled lines"
-        )
+        if not merges:
+            raise UserError(
+                f"no BPE codes: no pair of characters comes twice in {sum(sample.lines.values())} sampled lines"
+            )
+        _check_readable(merges, codes, folder / "codes")
     if len(merges) < codes:
         console.warn(f"bpe.codes is {codes}, but the sampled text gives only {len(merges)}; the run uses those")
     write_codes(output, merges)
@@ -226,6 +228,18 @@ def learn_codes(
         "sampled_lines": sample.lines,
         "words_left_out": sample.words_left_out,
     }
+
+
+def _check_readable(merges: list[Merge], codes: int, path: Path) -> None:
+    """Read the codes as `wikixlm apply-bpe` will."""
+    write_codes(path, merges)
+    try:
+        read_codes(path)
+    except UserError as failure:
+        reason = str(failure).removeprefix(f"{path}")
+        raise UserError(
+            f"bpe.codes: {codes} gives codes that can't be applied{reason}; raise bpe.codes or bpe.sample_lines"
+        ) from failure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -247,12 +261,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    if args.codes_file:
-        merges = read_codes(args.codes_file)
-        write_codes(args.output, merges)
-        counts: dict[str, Any] = {"codes": len(merges), "codes_file": str(args.codes_file)}
-    else:
-        counts = learn_codes(args.splits, args.codes, args.alpha, args.sample_lines, args.seed, args.output)
+    counts: dict[str, Any]
+    with sealed(args.output):
+        if args.codes_file:
+            merges = read_codes(args.codes_file)
+            write_codes(args.output, merges)
+            counts = {"codes": len(merges), "codes_file": str(args.codes_file)}
+        else:
+            counts = learn_codes(args.splits, args.codes, args.alpha, args.sample_lines, args.seed, args.output)
     logging.info("%s", counts)
     if args.counts:
         write_json(args.counts, counts)

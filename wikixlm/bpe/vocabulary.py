@@ -17,6 +17,7 @@ from pathlib import Path
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, atomic_text, text_lines
+from wikixlm.seals import sealed
 
 PADDING_FACTOR = 8
 
@@ -101,8 +102,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    if args.vocab_file:
-        size = copy_vocabulary(args.vocab_file, args.output)
-    else:
-        size = write_vocabulary(args.symbols, args.output)
+    with sealed(args.output):
+        if args.vocab_file:
+            size = copy_vocabulary(args.vocab_file, args.output)
+        else:
+            size = write_vocabulary(args.symbols, args.output)
     logging.info("%d symbols, %d rows of the embedding", size, size + len(SPECIALS))

@@ -41,13 +41,14 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import console
-from wikixlm.binarize.indexed_format import index_file, split_prefix
+from wikixlm.binarize.indexed_format import data_file, index_file, split_prefix
 from wikixlm.errors import UserError
 from wikixlm.evaluate import models, pseudo_likelihood, scoring, texts
 from wikixlm.evaluate.preprocessing import Preprocessing, PreprocessingOptions, choose_preprocessing
 from wikixlm.evaluate.scoring import EvaluationRow
 from wikixlm.model import device
 from wikixlm.model.unigram import log_probabilities, symbol_counts
+from wikixlm.seals import check_seals
 from wikixlm.tokenize.word_segmenters import JAPANESE
 from wikixlm.train import data_folders
 
@@ -168,6 +169,7 @@ def unigram_baseline(model: models.Model, data: Sequence[Path], language: str) -
         return None if counts is None else log_probabilities(counts)
     found = [split_prefix(folder, "train", language) for folder in data]
     train = [path for path in found if len(data) == 1 or index_file(path).exists()]
+    check_seals(*(file(prefix) for prefix in train for file in (data_file, index_file)))
     return log_probabilities(symbol_counts(train, len(model.dictionary)))
 
 
@@ -242,6 +244,7 @@ def main(args: argparse.Namespace) -> None:
 
     torch.set_num_threads(max(1, args.threads))
     data: list[Path] = args.data or []
+    check_seals(*(folder / "dict.txt" for folder in data))
     model = load_model(args.checkpoint, args.export, data[0] if data else None, chosen.kind, args.tokens_per_sample)
     refuse_unknown_languages(model, [text.language for text in args.text] if args.text else args.languages or [])
     options = ScoringOptions(args.seed, args.max_tokens, args.pseudo)
@@ -258,6 +261,7 @@ def main(args: argparse.Namespace) -> None:
                 for split in args.splits
                 for language in args.languages or model.languages
             ]
+            check_seals(*(file(source.path) for source in sources for file in (data_file, index_file)))
         rows = evaluate(model, sources, data, options)
     if args.output:
         scoring.write_table(args.output, rows)

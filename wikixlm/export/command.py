@@ -20,6 +20,7 @@ from wikixlm.bpe.vocabulary import read_symbols
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_folder, read_json
 from wikixlm.hf.exported import UNIGRAMS
+from wikixlm.seals import check_seals
 from wikixlm.tokenize.word_segmenters import JAPANESE
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def export_model(
     refuse_foreign_files(output)
     model = read_model(path)
     bert.refuse_misfit(model, path)
+    check_seals(codes, vocabulary)
     symbols = [*SPECIALS, *(symbol for symbol, _ in read_symbols(vocabulary))]
     languages = model_languages(model, path, symbols, vocabulary)
     merges = read_codes(codes)

@@ -22,6 +22,7 @@ from typing import Any
 from wikixlm import __version__
 from wikixlm.errors import UserError
 from wikixlm.files import read_json, sha256, write_json
+from wikixlm.seals import check_hash
 from wikixlm.train import sessions
 
 PACKAGES = (
@@ -31,8 +32,14 @@ PACKAGES = (
 
 
 def describe_file(path: Path) -> dict[str, Any]:
-    """Name, size in bytes and SHA-256 of a file."""
-    return {"path": str(path), "size": path.stat().st_size, "sha256": sha256(path)}
+    """Name, size in bytes and SHA-256 of a file.
+
+    Raises:
+        UserError: the file is not what its stage wrote.
+    """
+    digest = sha256(path)
+    check_hash(path, digest)
+    return {"path": str(path), "size": path.stat().st_size, "sha256": digest}
 
 
 def describe_sources(pairs: Iterable[str]) -> dict[str, list[dict[str, Any]]]:

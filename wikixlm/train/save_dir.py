@@ -19,6 +19,7 @@ from wikixlm import console
 from wikixlm.config.training import TrainSettings
 from wikixlm.errors import UserError
 from wikixlm.files import read_json, sha256, write_json
+from wikixlm.seals import check_hash
 from wikixlm.train import checkpoints
 from wikixlm.train.fairseq import USER_DIR
 from wikixlm.train.recipes import RECIPES, shaping_settings
@@ -141,6 +142,9 @@ def fingerprint(
         settings: the settings that shape the weights, by key.
         arguments: fairseq-train's arguments that shape the weights.
         earlier: a fingerprint whose hashes are reused for files of the same size and modification time.
+
+    Raises:
+        UserError: a file is not what its stage wrote.
     """
     known = earlier["files"] if earlier else {}
     hashes = {name: _hash(path, known.get(name, {})) for name, path in files.items()}
@@ -150,9 +154,10 @@ def fingerprint(
 def _hash(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
     status = path.stat()
     stamp = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "path": str(path.resolve())}
-    if all(entry.get(key) == value for key, value in stamp.items()):
-        return {**stamp, "sha256": entry["sha256"]}
-    return {**stamp, "sha256": sha256(path)}
+    unchanged = all(entry.get(key) == value for key, value in stamp.items())
+    found = entry["sha256"] if unchanged else sha256(path)
+    check_hash(path, found)
+    return {**stamp, "sha256": found}
 
 
 def digest(value: Fingerprint) -> str:

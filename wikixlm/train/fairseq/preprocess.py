@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from wikixlm.errors import UserError
-from wikixlm.processes import follow_parent
+from wikixlm.processes import die_with_parent
 
 
 class Pool:
@@ -22,7 +22,7 @@ class Pool:
 
     def __init__(self, processes: int) -> None:
         fork = multiprocessing.get_context("fork")
-        self._executor = ProcessPoolExecutor(processes, fork, follow_parent)
+        self._executor = ProcessPoolExecutor(processes, fork, die_with_parent)
 
     def apply_async(
         self, function: Callable[..., Any], args: Sequence[Any] = (), kwds: Mapping[str, Any] | None = None
