@@ -20,6 +20,8 @@ from tests.support.exports import LANGUAGES
 from tests.support.stages import run_stage
 from wikixlm.errors import UserError
 from wikixlm.model.checkpoint import load_state
+from wikixlm.train import checkpoints
+from wikixlm.train.command import resumed_precision
 
 TRAINING = {"recipe": "wikixlm", "tokens_per_sample": 32, "lr": 0.01, "dropout": 0.0, "save_interval_updates": 100}
 
@@ -126,7 +128,33 @@ def test_resuming_runs_nothing(run, tmp_path, marker, payload, capfd):
 
 
 @attack(
-    "the same as the model and checkpoints of a run that `wikixlm report`, `plan` or `verify` looks at",
+    "a `checkpoint_last.pt` of plain values without its updates, its position in the data, or its configuration",
+    "set aside as damaged, or resumed without them; never an unexpected failure",
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer_history": []},
+        {"optimizer_history": [{"num_updates": "40"}]},
+        {"extra_state": None},
+        {"extra_state": {}},
+        {"cfg": None},
+        {"cfg": {"common": {"fp16": "yes", "bf16": 1}}},
+    ],
+    ids=["no history", "updates as text", "no state", "no position", "no cfg", "other flags"],
+)
+def test_a_checkpoint_that_lacks_things_is_no_surprise(run, tmp_path, change):
+    last = tmp_path / "checkpoint_last.pt"
+    torch.save({**load_state(run.folder / "checkpoints" / "checkpoint_last.pt"), **change}, last)
+    resumed = checkpoints.prepare_resume(tmp_path)
+    assert resumed == (40 if "cfg" in change else 0)
+    assert last.exists() == ("cfg" in change)
+    assert resumed_precision(tmp_path) == ("fp32" if "cfg" in change else None)
+
+
+@attack(
+    "a pickled object or a named builder as the model and checkpoints of a run that `wikixlm report`, `plan` or "
+    "`verify` looks at",
     "they open no checkpoint",
 )
 @pytest.mark.parametrize("payload", CHECKPOINTS)

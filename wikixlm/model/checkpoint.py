@@ -125,9 +125,9 @@ def trained_model(state: State, path: Path) -> TrainedModel:
     """
     refused = f"{path} is not a masked language model of this pipeline"
     weights = _weights(state["model"], path, refused)
-    options = _options(state, "model")
-    if options.get("activation_fn", "gelu") != "gelu":
-        raise UserError(f"{refused}: its activation is {options['activation_fn']}, where gelu is expected")
+    model = options(state, "model")
+    if model.get("activation_fn", "gelu") != "gelu":
+        raise UserError(f"{refused}: its activation is {model['activation_fn']}, where gelu is expected")
     vocab_size, embed_dim = _matrix(weights, "sentence_encoder.embed_tokens.weight", refused)
     num_languages, _ = _matrix(weights, "sentence_encoder.segment_embeddings.weight", refused)
     positions, _ = _matrix(weights, "sentence_encoder.embed_positions.weight", refused)
@@ -138,10 +138,10 @@ def trained_model(state: State, path: Path) -> TrainedModel:
         max_positions=positions - PAD - 1,
         embed_dim=embed_dim,
         ffn_dim=ffn_dim,
-        num_heads=_number(options, "encoder_attention_heads", 0, 0, _MOST_HEADS, path),
+        num_heads=_number(model, "encoder_attention_heads", 0, 0, _MOST_HEADS, path),
         num_layers=len({found[1] for name in weights if (found := _LAYER.match(name))}),
-        dropout=_number(options, "dropout", 0.1, 0, 1, path),
-        attention_dropout=_number(options, "attention_dropout", 0.1, 0, 1, path),
+        dropout=_number(model, "dropout", 0.1, 0, 1, path),
+        attention_dropout=_number(model, "attention_dropout", 0.1, 0, 1, path),
         embedding_norm="sentence_encoder.emb_layer_norm.weight" in weights,
         pad=PAD,
     )
@@ -149,7 +149,7 @@ def trained_model(state: State, path: Path) -> TrainedModel:
         raise UserError(
             f"{refused}: {config.max_positions} positions, {embed_dim} dimensions in {config.num_heads} heads"
         )
-    task = _options(state, "task")
+    task = options(state, "task")
     names = state.get("task_state") or {}
     languages = names.get("languages") or _split(task.get("monolingual_langs"))
     return TrainedModel(
@@ -180,13 +180,13 @@ def _weights(tensors: Any, path: Path, refused: str) -> dict[str, Tensor]:
     return weights
 
 
-def _options(state: State, section: str) -> Mapping[str, Any]:
-    """A section of fairseq's configuration, which it keeps as a dictionary or a Namespace."""
+def options(state: State, section: str) -> Mapping[str, Any]:
+    """A section of fairseq's configuration, of which plain numbers and truth values alone may be used."""
     configuration = state["cfg"] or {}
-    options = configuration.get(section) if isinstance(configuration, Mapping) else None
-    if isinstance(options, argparse.Namespace):
-        return vars(options)
-    return options if isinstance(options, Mapping) else {}
+    found = configuration.get(section) if isinstance(configuration, Mapping) else None
+    if isinstance(found, argparse.Namespace):
+        return vars(found)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _matrix(weights: Mapping[str, Tensor], name: str, refused: str) -> tuple[int, int]:
@@ -196,9 +196,9 @@ def _matrix(weights: Mapping[str, Tensor], name: str, refused: str) -> tuple[int
     return rows, columns
 
 
-def _number(options: Mapping[str, Any], name: str, default: Any, least: float, most: float, path: Path) -> Any:
-    """A number among the options within bounds: whole, unless the default is a float."""
-    value = options.get(name, default)
+def _number(section: Mapping[str, Any], name: str, default: Any, least: float, most: float, path: Path) -> Any:
+    """A number of a section within bounds: whole, unless the default is a float."""
+    value = section.get(name, default)
     known = type(value) in ((int, float) if isinstance(default, float) else (int,))
     if not known or not math.isfinite(value) or not least <= value <= most:
         raise UserError(f"{path}: {name} is {value!r:.80}; accepted are {least} to {most}")

@@ -33,6 +33,15 @@ def load(path: Path) -> State:
     return load_state(path)
 
 
+def refuse_unusable(state: State, path: Path) -> None:
+    """Raise a UserError if a checkpoint lacks what resuming needs: its updates and its position in the data."""
+    history, extra = state["optimizer_history"], state.get("extra_state")
+    last = history[-1] if isinstance(history, list) and history else None
+    made = last.get("num_updates") if isinstance(last, dict) else None
+    if type(made) is not int or made < 0 or not isinstance(extra, dict) or "train_iterator" not in extra:
+        raise UserError(f"{path} is damaged (it has no updates or no position in the data)")
+
+
 def updates(state: State) -> int:
     """The updates that a checkpoint was made after."""
     return int(state["optimizer_history"][-1]["num_updates"])
@@ -101,7 +110,9 @@ def _readable(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        return Checkpoint(path, updates(load(path)))
+        state = load(path)
+        refuse_unusable(state, path)
+        return Checkpoint(path, updates(state))
     except UserError as failure:
         console.warn(f"{failure}; it is kept as {path.name}.damaged")
         path.replace(path.with_name(f"{path.name}.damaged"))

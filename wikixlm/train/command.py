@@ -250,8 +250,10 @@ def resumed_precision(save_dir: Path) -> str | None:
     last = save_dir / checkpoints.LAST
     if not last.exists():
         return None
-    common = checkpoints.load(last)["cfg"]["common"]
-    return next((name for name in ("fp16", "bf16") if common[name]), "fp32")
+    from wikixlm.model.checkpoint import options
+
+    common = options(checkpoints.load(last), "common")
+    return next((name for name in ("fp16", "bf16") if common.get(name) is True), "fp32")
 
 
 def train(

@@ -7,10 +7,12 @@ What stock fairseq needs to run at all on today's Python, torch and numpy is lis
 import functools
 import importlib
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from wikixlm import console
 from wikixlm.train.fairseq import interruption, log
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ def save_checkpoint() -> None:
     """Save no checkpoint that contains an update with infinite gradients, and note which update was saved.
 
     While the CPU runs ahead (`clip_grad_norm` below), the trainer has not seen the last update's gradient norm yet.
+    A validation loss that is not finite makes no checkpoint the best, with a warning: compared with it, none ever were.
     """
     import torch
     from fairseq import checkpoint_utils
@@ -52,6 +55,11 @@ def save_checkpoint() -> None:
     def save_checkpoint(cfg: Any, trainer: Any, epoch_itr: Any, val_loss: float | None) -> None:
         if hasattr(trainer, "norms") and not torch.isfinite(trainer.norms.newest):
             raise FloatingPointError("gradients are Nan/Inf")  # the trainer's own words
+        if val_loss is not None and not math.isfinite(val_loss):
+            if trainer.is_data_parallel_master:
+                where = f"the validation loss at update {trainer.get_num_updates():,} is {val_loss}"
+                print(f"{console.WARNING}{where}: its checkpoint can't become the model", flush=True)
+            val_loss = None
         save(cfg, trainer, epoch_itr, val_loss)
         trainer.saved_at = trainer.get_num_updates()
 
