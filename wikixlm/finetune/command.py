@@ -96,7 +96,9 @@ def report_scores(scores: list[Score], data: dict[str, list[Example]]) -> None:
             figures = [f"{row.accuracy:.3f}", f"{row.f1:.3f}", f"{share:.3f}"]
             cells.append([split, row.language, f"{row.examples:,}", *figures])
     if len(cells) > 1:
-        print(formatting.table(cells, left=(0, 1)))
+        table = formatting.table(cells, left=(0, 1))
+        print(table)
+        console.relay(table)
 
 
 def majority_share(examples: list[Example], language: str, label: str) -> float:
