@@ -29,14 +29,29 @@ def open_log(path: Path) -> None:
     os.close(log)
 
 
+def printable(text: str) -> str:
+    """`text` with its control characters escaped: what a server or a file says must not steer the terminal."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def start_logging() -> None:
     """Python's logging on standard error: time, level, message."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def say(line: str) -> None:
     """Write one line to the terminal, and to the log where there is one."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
     relay(line)
 
 
@@ -48,7 +63,7 @@ def warn(message: str) -> None:
 def relay(line: str) -> None:
     """Show on the terminal what a program that was started here has said, where until now only the log has it."""
     if _terminal is not None:
-        print(line, file=_terminal, flush=True)
+        print(printable(line), file=_terminal, flush=True)
 
 
 def error(message: str) -> None:

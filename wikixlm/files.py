@@ -22,6 +22,7 @@ import zstandard
 from wikixlm.errors import UserError
 
 ZSTD_LEVEL = 3
+LONGEST_LINE = 16 << 20  # bytes; what is longer is no text, and would not fit into a job's memory
 ZstdError = zstandard.ZstdError
 
 
@@ -235,7 +236,13 @@ def open_text(path: Path) -> Iterator[IO[str]]:
     """Open `path` for reading UTF-8 text, as `open_binary` does; lines end in `\\n` alone."""
     with open_binary(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
-        yield text
+        try:
+            yield text
+        except UnicodeDecodeError as failure:
+            # A flipped bit shows as such before zstd's checksum at the end of the frame is reached.
+            if Path(path).suffix != ".zst":
+                raise
+            raise UserError(f"{path} is damaged ({failure.reason}); delete it and run again") from failure
         text.detach()
 
 
@@ -269,10 +276,12 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file: (number from 1, text without its line end).
 
     Raises:
-        UserError: the file can't be read, or a byte is not UTF-8.
+        UserError: the file can't be read, a line is longer than LONGEST_LINE, or a byte is not UTF-8.
     """
     with open_binary(path) as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE + 1), b""), start=1):
+            if len(line) > LONGEST_LINE:
+                raise UserError(f"{path}, line {number}: longer than {LONGEST_LINE} bytes")
             try:
                 yield number, line.decode().removesuffix("\n").removesuffix("\r")
             except UnicodeDecodeError as failure:

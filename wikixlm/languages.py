@@ -67,7 +67,7 @@ def wiki(code: str) -> Wiki:
 
 def is_language(code: str) -> bool:
     """Whether a Wikipedia has this code (or the alias); codes are written in small letters."""
-    return code == code.lower() and _normal(code) in _table().wikis
+    return code == code.strip().lower() and _normal(code) in _table().wikis
 
 
 def suggest(code: str) -> str | None:

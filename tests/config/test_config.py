@@ -74,6 +74,17 @@ def test_merge_replaces_lists_and_keeps_the_base_unchanged():
             ["dumps.local and corpora.local both name en"],
         ),
         ({"bpe": {"codes_file": "gone"}}, ["bpe.codes_file", "gone", "does not exist"]),
+        ({"languages": ["en "]}, ["languages.0", "'en '", "did you mean en?"]),
+        ({"train": {"lr": float("inf")}}, ["train.lr", "inf", "finite"]),
+        ({"train": {"seed": 2**32}}, ["train.seed", "less than 4294967296"]),
+        ({"split": {"seed": 2**32}}, ["split.seed", "less than 4294967296"]),
+        ({"xnli": {"seeds": [2**32]}}, ["xnli.seeds", "less than 4294967296"]),
+        ({"dumps": {"date": "20٢٦١١٠١"}}, ["dumps.date", "latest"]),
+        ({"dumps": {"date": "20261399"}}, ["dumps.date", "latest"]),
+        ({"extract": {"shards": 100_000_000}}, ["extract.shards", "less than or equal to 10000"]),
+        ({"extract": {"shards_per_language": {"en": 10_001}}}, ["extract.shards_per_language.en", "10000"]),
+        ({"dumps": {"mirrors": ["https://me:secret@host"]}}, ["dumps.mirrors", "//…@host", "~/.netrc"]),
+        ({"xnli": {"mirrors": ["https://host/?token=1"]}}, ["xnli.mirrors", "no query"]),
         ({"xnli": {"local": "gone"}}, ["xnli.local", "gone", "this folder does not exist"]),
         ({"xnli": {"local": str(BASE_CONFIG)}}, ["xnli.local", "this folder is a file"]),
         ({"xnli": {"seeds": [1, 2, 1]}}, ["xnli.seeds", "seed 1 is listed twice"]),
@@ -85,6 +96,22 @@ def test_each_mistake_is_one_line_that_names_the_key(overlay, parts):
     (line,) = problems(overlay)
     for part in parts:
         assert part in line
+
+
+@pytest.mark.parametrize("name", ["-rf.txt", "a{lang}.txt", "a\nb.txt", "a\x1bb.txt"])
+def test_names_that_no_command_can_have_are_refused(tmp_path, monkeypatch, name):
+    (tmp_path / name).write_text("text\n")
+    monkeypatch.chdir(tmp_path)
+    for overlay in ({"corpora": {"local": {"en": [name]}}}, {"dumps": {"local": {"en": name}}}):
+        (line,) = problems(overlay)
+        assert "rename it" in line and "\x1b" not in line
+    (line,) = problems({"bpe": {"codes_file": name}})
+    assert line.startswith("configuration: bpe.codes_file: ")
+
+
+def test_no_message_has_a_mirrors_password():
+    for mirror in ("https://me:se/cret@host", "ftp://me:secret@host", "https://me:secret@host/ x"):
+        assert "cret" not in problems({"dumps": {"mirrors": [mirror]}})[0]
 
 
 def test_every_mistake_is_reported_at_once():

@@ -107,6 +107,29 @@ def test_a_flipped_bit_is_an_error(tmp_path):
         stream.read()
 
 
+def test_any_flipped_bit_is_one_error(tmp_path):
+    """Also one that makes bytes that are not UTF-8, before the checksum is reached."""
+    path = tmp_path / "lines.zst"
+    with files.atomic_text(path) as stream:
+        stream.writelines(f"{os.urandom(6).hex()} größer ไทย\n" for _ in range(200))
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 7):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
+        with pytest.raises(UserError, match=r"lines\.zst is damaged"), files.open_text(path) as stream:
+            stream.read()
+
+
+@pytest.mark.parametrize("name", ["codes", "codes.zst"])
+def test_a_line_without_end_is_an_error(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(files, "LONGEST_LINE", 1000)
+    with files.atomic_text(tmp_path / name) as stream:
+        stream.write("x" * 999 + "\n" + "y" * 1001)
+    lines = files.text_lines(tmp_path / name)
+    assert next(lines) == (1, "x" * 999)
+    with pytest.raises(UserError, match=f"{name}, line 2: longer than 1000 bytes"):
+        next(lines)
+
+
 def test_several_frames_are_one_text(tmp_path):
     parts = [zstandard.ZstdCompressor().compress(text) for text in (b"one\n", b"", b"two\n")]
     (tmp_path / "parts.zst").write_bytes(b"".join(parts))

@@ -37,6 +37,14 @@ def test_a_source_that_is_not_there_is_an_error(pair, capsys):
     assert f"error: --source {pair}" in capsys.readouterr().err
 
 
+def test_whom_to_ask_about_a_download_stays_out(tmp_path):
+    log = tmp_path / "de.log"
+    words = ["wikixlm", "download", "--contact", "me@example.org", "--language", "de"]
+    log.write_text(json.dumps({"command": words}) + "\nthen\n")
+    assert manifest.command_in(log) == "wikixlm download --contact '…' --language de"
+    assert "example.org" not in manifest.command_in(log)
+
+
 def test_a_changed_checkout_is_marked(tmp_path):
     def git(*words):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)

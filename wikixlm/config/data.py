@@ -4,14 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wikixlm.config.fields import Date, File, Language, Natural, Positive, Section
+from wikixlm.config.fields import Date, File, Language, Mirror, Natural, Positive, Section, Seed, Shards
 
 
 class Dumps(Section):
     """Where each language's Wikipedia dump comes from."""
 
-    mirrors: list[Annotated[str, Field(pattern=r"^https?://[^/]")]] = Field(
-        min_length=1, description="base URLs, tried in order; hashes always come from the first"
+    mirrors: list[Mirror] = Field(
+        min_length=1,
+        description="base URLs, tried in order; hashes always come from the first; credentials belong into `~/.netrc`",
     )
     date: Date = Field(description="`latest` (the newest complete dump, then kept) or a date such as `20261101`")
     layout: Literal["auto", "multistream", "content_current"] = Field(
@@ -37,8 +38,8 @@ class Corpora(Section):
 class Extract(Section):
     """From dump to text."""
 
-    shards: Positive = Field(description="independent jobs per language")
-    shards_per_language: dict[Language, Positive] = Field(description="other numbers of shards for some languages")
+    shards: Shards = Field(description="independent jobs per language")
+    shards_per_language: dict[Language, Shards] = Field(description="other numbers of shards for some languages")
     min_chars: Natural = Field(description="articles with less text than this many characters are left out")
     namespaces: list[Natural] = Field(min_length=1, description="page namespaces that count as text (0: articles)")
     namespaces_per_language: dict[Language, Annotated[list[Natural], Field(min_length=1)]] = Field(
@@ -56,7 +57,7 @@ class Split(Section):
     test: Positive = Field(description="lines of whole articles for the test set, per language")
     valid_per_language: dict[Language, Positive] = Field(description="other sizes of valid for some languages")
     test_per_language: dict[Language, Positive] = Field(description="other sizes of test for some languages")
-    seed: Natural = Field(description="seeds the order in which articles are chosen")
+    seed: Seed = Field(description="seeds the order in which articles are chosen")
 
 
 class Tokenize(Section):
@@ -77,7 +78,7 @@ class Bpe(Section):
         description="a language with n training lines is sampled in proportion to n^alpha (XLM: 0.5)"
     )
     sample_lines: Positive = Field(description="lines sampled over all languages to learn from")
-    seed: Natural = Field(description="seeds the sample")
+    seed: Seed = Field(description="seeds the sample")
     codes_file: File | None = Field(description="use these codes (fastBPE's format) instead of learning")
     vocab_file: File | None = Field(description="use this vocabulary (`symbol count` lines), ids included")
 

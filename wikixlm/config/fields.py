@@ -1,5 +1,6 @@
 """Types of the configuration's values: languages, files, dates, numbers within bounds."""
 
+import datetime
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,10 @@ def _language(value: Any) -> Any:
 
 def _existing(kind: str) -> Callable[[str], str]:
     def check(value: str) -> str:
+        if value.startswith("-") or not value.isprintable() or "{" in value or "}" in value:
+            raise ValueError(
+                f"a {kind}'s name can't begin with - or have braces, line ends or other control characters; rename it"
+            )
         path = locate(value)
         found = "file" if path.is_file() else "folder" if path.is_dir() else ""
         if found != kind:
@@ -37,9 +42,30 @@ def _existing(kind: str) -> Callable[[str], str]:
 
 def _date(value: Any) -> Any:
     text = str(value)
-    if text != "latest" and not re.fullmatch(r"20\d{6}", text):
-        raise ValueError("accepted: latest, or a dump's date such as 20261101")
+    if text != "latest":
+        try:
+            if not re.fullmatch(r"20[0-9]{6}", text):
+                raise ValueError
+            datetime.date.fromisoformat(text)
+        except ValueError:
+            raise ValueError("accepted: latest, or a dump's date such as 20261101") from None
     return text
+
+
+def check_mirror(url: str) -> str:
+    """`url` without its last slash, if it can be the address of a mirror.
+
+    Raises:
+        ValueError: it has another scheme, no host, credentials, or a query. The message has none of them: addresses
+            are recorded in logs and manifests, where a password does not belong.
+    """
+    if not re.match(r"https?://[^/]", url) or not url.isprintable() or " " in url:
+        raise ValueError("a mirror's address must begin with https:// or http://")
+    if "@" in url:
+        raise ValueError("a mirror's address has no name and password; put them into ~/.netrc")
+    if "?" in url or "#" in url:
+        raise ValueError("a mirror's address has no query")
+    return url.rstrip("/")
 
 
 def _number(value: Any) -> Any:
@@ -53,6 +79,11 @@ Folder = Annotated[str, AfterValidator(_existing("folder"))]
 Date = Annotated[str, BeforeValidator(_date)]
 Positive = Annotated[int, Field(ge=1, strict=True), BeforeValidator(_number)]
 Natural = Annotated[int, Field(ge=0, strict=True), BeforeValidator(_number)]
+# More make jobs of no size, and the dry run alone takes minutes.
+Shards = Annotated[int, Field(ge=1, le=10_000, strict=True), BeforeValidator(_number)]
+# What numpy and torch accept.
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_number)]
+Mirror = Annotated[str, AfterValidator(check_mirror)]
 BlockLength = Annotated[int, Field(ge=8, strict=True), BeforeValidator(_number)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -60,4 +91,4 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values can't be changed after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from wikixlm.config.fields import Folder, Natural, Positive, Section
+from wikixlm.config.fields import Folder, Mirror, Positive, Section, Seed
 
 
 def _once(seeds: list[int]) -> list[int]:
@@ -20,10 +20,10 @@ class Xnli(Section):
     local: Folder | None = Field(
         description="a folder with XNLI-1.0 and XNLI-MT-1.0, zipped or unpacked; `null`: they are downloaded"
     )
-    mirrors: list[Annotated[str, Field(pattern=r"^https?://[^/]")]] = Field(
+    mirrors: list[Mirror] = Field(
         min_length=1, description="addresses below which XNLI-1.0.zip and XNLI-MT-1.0.zip are, tried in order"
     )
-    seeds: Annotated[list[Natural], Field(min_length=1), AfterValidator(_once)] = Field(
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_once)] = Field(
         description="a fine-tuning for each; several give mean and standard deviation"
     )
     epochs: Positive = Field(description="passes over the training set")

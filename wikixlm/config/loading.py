@@ -3,6 +3,7 @@
 import difflib
 import functools
 import json
+import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -125,7 +126,9 @@ def _describe(problem: dict[str, Any], root: type[BaseModel]) -> str:
         message = f"accepted: a mapping with the keys {', '.join(_fields_at(problem['loc'], root))}"
     if message[1:2].islower():  # unless the first word is one such as YAML
         message = message[0].lower() + message[1:]
-    return f"configuration: {key}: {problem['input']!r}: {message}"
+    # An address with a password is refused, and the password stays out of the message.
+    found = re.sub(r"//\S*@", "//…@", repr(problem["input"]))
+    return f"configuration: {key}: {found}: {message}"
 
 
 def _unknown_key(loc: tuple[str | int, ...], root: type[BaseModel]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from wikixlm.config.dimensions import XLM_BASE, Dimensions
-from wikixlm.config.fields import BlockLength, File, Fraction, Natural, Positive, Section
+from wikixlm.config.fields import BlockLength, File, Fraction, Natural, Positive, Section, Seed
 
 
 class TrainSettings(Section):
@@ -61,7 +61,7 @@ class TrainSettings(Section):
     )
     save_interval_updates: Positive = Field(description="updates between checkpoints")
     init_from: File | None = Field(description="a model.pt to start from")
-    seed: Natural = Field(description="seeds initialisation, dropout, masks and order")
+    seed: Seed = Field(description="seeds initialisation, dropout, masks and order")
     extra_args: list[str] = Field(description="appended last to fairseq-train's arguments, so they win")
 
     @property
@@ -157,7 +157,7 @@ class Train(TrainSettings):
 class Evaluate(Section):
     """Masked-token perplexity."""
 
-    seed: Natural = Field(description="seeds the masks")
+    seed: Seed = Field(description="seeds the masks")
     pseudo_lines: Natural = Field(
         description="lines of each split whose pseudo-log-likelihood is also computed, each token masked in turn; slow"
     )

@@ -8,21 +8,26 @@ import contextlib
 import datetime
 import email.utils
 import logging
+import netrc
+import os
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
 
 from wikixlm import __version__
 from wikixlm.download.connection_slots import slot
+from wikixlm.download.watchdog import Watchdog
 from wikixlm.errors import UserError
 
 MAX_REDIRECTS = 5
-MAX_DOCUMENT_BYTES = 64 << 20  # far above any status file or listing
+MAX_DOCUMENT_BYTES = 8 << 20  # far above any status file or listing
 MAX_RETRY_AFTER = 3600  # s
 _Parsed = TypeVar("_Parsed")
 
@@ -75,6 +80,11 @@ def user_agent(contact: str) -> str:
     return f"wikixlm/{__version__} ({contact.strip()})"
 
 
+def plain_number(text: str) -> int | None:
+    """A header's whole number, None for anything else: int() also reads `٣`, and isdigit() is true for `²`."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
+
+
 class Client:
     """Requests with our User-Agent; each opens its own connection, in one of the machine's connection slots."""
 
@@ -87,6 +97,7 @@ class Client:
             headers=headers,
             timeout=httpx.Timeout(stall, connect=min(30.0, stall)),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
+            auth=_credentials(),
         )
         # httpx logs a line per request; ours name the file and the outcome.
         logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -106,18 +117,21 @@ class Client:
         Raises:
             TransientError, PermanentError: the request failed, or reading the body in the `with` block did.
         """
+        watchdog = self.watchdog = Watchdog()
         try:
             request = self._http.build_request(method, url, headers=dict(headers or {}))
             for _ in range(MAX_REDIRECTS + 1):
-                with slot(_host(request.url)), contextlib.closing(self._http.send(request, stream=True)) as response:
-                    if response.next_request is None:
-                        self._check_status(response)
-                        yield response
-                        return
-                    logging.info("%s is redirected to %s", request.url, response.next_request.url)
-                    request = response.next_request
+                with slot(_host(request.url)), watchdog.watch(request, 2 * self.retry_policy.stall_timeout):
+                    with contextlib.closing(self._http.send(request, stream=True)) as response:
+                        if response.next_request is None:
+                            self._check_status(response)
+                            yield response
+                            return
+                    request = _checked_redirect(request, response.next_request)
             raise PermanentError(f"{url} is redirected more than {MAX_REDIRECTS} times")
         except httpx.HTTPError as failure:
+            if watchdog.fired:
+                raise TransientError(f"{url}: {watchdog.reason}") from failure
             raise _classify(failure, url) from failure
         except httpx.InvalidURL as failure:
             raise PermanentError(f"{url} is not a valid address: {failure}") from failure
@@ -131,13 +145,14 @@ class Client:
 
         def attempt() -> _Parsed:
             with self.stream(url) as response:
-                body = b""
+                self.watchdog.extend(5 * self.retry_policy.stall_timeout)
+                body = bytearray()
                 for piece in response.iter_raw():
                     body += piece
                     if len(body) > MAX_DOCUMENT_BYTES:
                         raise PermanentError(f"{url} is larger than {MAX_DOCUMENT_BYTES >> 20} MB")
             try:
-                return parse(body)
+                return parse(bytes(body))
             except ValueError as failure:
                 raise TransientError(f"{url} has unexpected content: {failure}") from failure
 
@@ -152,10 +167,10 @@ class Client:
 
         def attempt() -> int:
             with self.stream(url, method="HEAD") as response:
-                declared = response.headers.get("Content-Length", "")
-                if not declared.isdigit():
+                declared = plain_number(response.headers.get("Content-Length", ""))
+                if declared is None:
                     raise PermanentError(f"{url}: the server declares no size")
-                return int(declared)
+                return declared
 
         return self.retry(attempt)
 
@@ -190,6 +205,9 @@ class Client:
     def _check_status(self, response: httpx.Response) -> None:
         """Raise TransientError or PermanentError for a status other than 200, 206 and 416."""
         status, url = response.status_code, response.url
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if status in (200, 206) and encoding.strip().lower() not in ("", "identity"):
+            raise PermanentError(f"{url} is sent with Content-Encoding {encoding[:20]!r}, which was not asked for")
         if status in (200, 206, 416):
             return
         answer = f"{url} answers {status} {response.reason_phrase}".strip()
@@ -207,6 +225,29 @@ def _host(url: httpx.URL) -> str:
     return url.host if url.port is None else f"{url.host}:{url.port}"
 
 
+def _credentials() -> httpx.NetRCAuth | None:
+    """The names and passwords of hosts in ~/.netrc or $NETRC."""
+    path = Path(os.environ.get("NETRC") or Path("~/.netrc").expanduser())
+    if not path.is_file():
+        return None
+    try:
+        return httpx.NetRCAuth(str(path))
+    except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as failure:
+        raise UserError(f"cannot read {path}: {failure}") from failure
+
+
+def _checked_redirect(request: httpx.Request, following: httpx.Request) -> httpx.Request:
+    """The request that a redirect asks for; only to the same host, and never from https to another scheme."""
+    old, new = request.url, following.url
+    shown = f"{old} is redirected to {new.scheme}://{_host(new)}"
+    if new.scheme not in ("https", old.scheme):
+        raise PermanentError(f"{shown}, which is not followed: the connection would not be encrypted")
+    if _host(new) != _host(old) and not (new.scheme != old.scheme and new.host == old.host):
+        raise PermanentError(f"{shown}, which is not followed; if you trust that host, name it in dumps.mirrors")
+    logging.info("%s%s", shown, new.path)
+    return following
+
+
 def _classify(failure: httpx.HTTPError, url: str) -> TransientError | PermanentError:
     cause: BaseException | None = failure
     while cause is not None:
@@ -222,11 +263,12 @@ def _classify(failure: httpx.HTTPError, url: str) -> TransientError | PermanentE
 
 def _retry_after(value: str) -> float:
     """Seconds asked for by a Retry-After header: a number of seconds or a date (RFC 9110, 10.2.3)."""
-    if value.strip().isdigit():
-        return float(value)
+    seconds = plain_number(value)
+    if seconds is not None:
+        return float(seconds)
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError, IndexError):
         return 0.0
     if date.tzinfo is None:
         date = date.replace(tzinfo=datetime.UTC)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm import formatting, languages
+from wikixlm.config.fields import check_mirror
 from wikixlm.download import pinned, transfer
 from wikixlm.download.client import Client, RetryPolicy
 from wikixlm.download.layouts import LAYOUT_CHOICES, DumpRun, available_dates
@@ -98,7 +99,7 @@ def download_dump(
         UserError: there is no such dump, all mirrors failed, or the files can't be written.
     """
     wiki = languages.wiki(language)
-    mirrors = [mirror.rstrip("/") for mirror in mirrors]
+    mirrors = check_mirrors(mirrors)
     record = folder / "resolved.yaml"
     try:
         run = pinned.pin_dump(client, mirrors[0], wiki, date, layout, record)
@@ -124,6 +125,18 @@ def download_dump(
     except KeyboardInterrupt:
         raise UserError(f"{language}: interrupted; what has arrived is kept, run again to resume") from None
     return dump_manifest(language, wiki, run, records)
+
+
+def check_mirrors(mirrors: list[str]) -> list[str]:
+    """The mirrors' addresses without their last slashes.
+
+    Raises:
+        UserError: one can't be a mirror's address.
+    """
+    try:
+        return [check_mirror(mirror) for mirror in mirrors]
+    except ValueError as failure:
+        raise UserError(f"--mirrors: {failure}") from None
 
 
 def _download_files(client: Client, run: DumpRun, mirrors: list[str], folder: Path) -> list[TransferRecord]:

@@ -11,14 +11,17 @@ import logging
 import os
 import random
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from wikixlm import console
 from wikixlm.errors import UserError
 
 SLOTS = 3
+PATIENCE_SECONDS = 60.0  # of waiting, after which the user is warned
 
 
 def slots_folder() -> Path:
@@ -42,11 +45,18 @@ def slots_folder() -> Path:
 def slot(host: str) -> Iterator[None]:
     """Hold one of the host's slots, once one is free. `host` is a name, with `:port` if that is unusual."""
     handle = _acquire(host)
+    warn_at = time.monotonic() + PATIENCE_SECONDS
     if handle is None:
         logging.info("waiting: this machine has %d open connections to %s, the most allowed", SLOTS, host)
     while handle is None:
         time.sleep(random.uniform(0.05, 0.5))
         handle = _acquire(host)
+        if time.monotonic() > warn_at and handle is None:
+            console.warn(
+                f"waiting for a connection to {host}: other processes of this machine hold all {SLOTS} slots, see"
+                f" fuser {_slot_path(host, 0).with_suffix('')}.*"
+            )
+            warn_at = float("inf")
     try:
         yield
     finally:
@@ -55,9 +65,8 @@ def slot(host: str) -> Iterator[None]:
 
 def _acquire(host: str) -> int | None:
     """A locked file descriptor, or None while all slots are taken."""
-    name = re.sub(r"[^a-z0-9.-]", "_", host.lower())
     for number in range(SLOTS):
-        path = slots_folder() / f"{name}.{number}"
+        path = _slot_path(host, number)
         handle = _open(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,11 +82,21 @@ def _acquire(host: str) -> int | None:
     return None
 
 
+def _slot_path(host: str, number: int) -> Path:
+    name = re.sub(r"[^a-z0-9.-]", "_", host.lower())[:200]
+    return slots_folder() / f"{name}.{number}"
+
+
 def _open(path: Path) -> int:
     """Open a slot read-only, which is enough for a lock: Linux forbids O_CREAT on other users' files there."""
     while True:
         try:
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # Not blocking: anyone may have put a FIFO there, whose opening waits for a writer.
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                os.close(handle)
+                raise UserError(f"{path}, a slot for downloads, is not a file; delete it, or have its owner do so")
+            return handle
         except FileNotFoundError:
             pass
         except OSError as failure:

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 from wikixlm.download.client import Client, NotFoundError, PermanentError
 from wikixlm.errors import UserError
 
+_HASHES = {"sha1": "[0-9a-f]{40}", "md5": "[0-9a-f]{32}"}
+
 
 class IncompleteRunError(Exception):
     """A run that does not exist or is not finished."""
@@ -86,7 +88,9 @@ class Multistream:
         raise IncompleteRunError(f"the status of its multistream job is {_status(jobs, self.jobs[-1])!r}")
 
     def _files(self, listed: Any, wiki: str, date: str) -> tuple[DumpFile, ...]:
-        pattern = re.compile(rf"{wiki}-{date}-pages-articles-multistream(\d*)\.xml(?:-p(\d+)p\d+)?\.bz2")
+        pattern = re.compile(
+            rf"{wiki}-{date}-pages-articles-multistream([0-9]{{0,6}})\.xml(?:-p([0-9]{{1,15}})p[0-9]{{1,15}})?\.bz2"
+        )
         found = []
         for name, about in listed.items() if isinstance(listed, dict) else ():
             if match := pattern.fullmatch(name):
@@ -103,9 +107,12 @@ class Multistream:
 
     @staticmethod
     def _file(name: str, about: Any, path: str) -> DumpFile:
-        hashes = {kind: str(about[kind]).lower() for kind in ("sha1", "md5") if about.get(kind)}
-        if not hashes or not isinstance(about.get("size"), int):
+        about = about if isinstance(about, dict) else {}
+        hashes = {kind: str(about[kind]).lower() for kind in _HASHES if about.get(kind)}
+        if not hashes or type(about.get("size")) is not int or about["size"] <= 0:
             raise IncompleteRunError(f"size or hashes of {name} are not published yet")
+        if wrong := [kind for kind, value in hashes.items() if not re.fullmatch(_HASHES[kind], value)]:
+            raise PermanentError(f"dumpstatus.json gives {name} no valid {' and '.join(wrong)}")
         return DumpFile(name, path, about["size"], hashes)
 
 
@@ -208,7 +215,10 @@ def _is_date(text: str) -> bool:
 
 def _jobs(body: bytes) -> dict[str, Any]:
     _no_web_page(body)
-    status = json.loads(body)
+    try:
+        status = json.loads(body)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(status, dict) or not isinstance(status.get("jobs"), dict):
         raise ValueError("no jobs in it")
     jobs: dict[str, Any] = status["jobs"]
@@ -217,7 +227,7 @@ def _jobs(body: bytes) -> dict[str, Any]:
 
 def _status(jobs: dict[str, Any], job: str) -> str:
     entry = jobs.get(job)
-    return str(entry.get("status")) if isinstance(entry, dict) else "missing"
+    return str(entry.get("status"))[:40] if isinstance(entry, dict) else "missing"
 
 
 def _checksums(body: bytes) -> dict[str, str]:
@@ -239,5 +249,5 @@ def _no_web_page(body: bytes) -> None:
 
 
 def _first_page(name: str) -> tuple[int, str]:
-    match = re.search(r"-p(\d+)p\d+\.xml", name)
+    match = re.search(r"-p([0-9]{1,15})p[0-9]+\.xml", name)
     return (int(match[1]) if match else 0, name)

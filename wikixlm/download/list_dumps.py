@@ -20,6 +20,7 @@ from wikixlm.download.client import Client
 from wikixlm.download.command import (
     add_retry_arguments,
     add_server_arguments,
+    check_mirrors,
     date_option,
     retry_policy,
 )
@@ -69,7 +70,7 @@ def record_dump(client: Client, language: str, mirror: str, output: Path, date: 
         UserError: see `pinned.pin_dump`.
     """
     wiki = languages.wiki(language)
-    pinned.write_pinned(output, wiki, pinned.pin_dump(client, mirror.rstrip("/"), wiki, date, layout, output))
+    pinned.write_pinned(output, wiki, pinned.pin_dump(client, check_mirrors([mirror])[0], wiki, date, layout, output))
 
 
 def dumps_table(client: Client, cfg: Config, folder: Path) -> str:

@@ -231,7 +231,7 @@ class PartialFile:
             record = TransferRecord(**json.loads(self._record_path.read_bytes()))
         except FileNotFoundError:
             return TransferRecord(self.file.size, self.file.hashes)
-        except (ValueError, TypeError) as failure:
+        except (ValueError, TypeError, RecursionError) as failure:
             logging.warning("%s is damaged (%s), ignored", self._record_path, failure)
             return TransferRecord(self.file.size, self.file.hashes)
         if (record.size, record.expected) != (self.file.size, self.file.hashes):

@@ -92,7 +92,11 @@ def read_pinned(path: Path, wiki: Wiki) -> DumpRun | None:
             raise ValueError("unknown layout, or an empty list of files")
         if not all(run.date in file.path.replace("-", "") for file in files):
             raise ValueError(f"its files are not of {run.date}")
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as failure:
+        if not all(file.name == Path(file.path).name and ".." not in Path(file.path).parts for file in files):
+            raise ValueError("a name or path leads elsewhere")
+        if not all(type(file.size) is int and isinstance(file.hashes, dict) for file in files):
+            raise ValueError("a file without size or hashes")
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as failure:
         raise UserError(f"{path} is damaged ({failure}); delete it to use the newest dump") from failure
     if run.wiki != wiki.dbname:
         raise UserError(f"{path} is about {run.wiki}, expected {wiki.dbname}; delete it")

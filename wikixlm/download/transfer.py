@@ -8,7 +8,14 @@ from pathlib import Path
 import httpx
 
 from wikixlm import console
-from wikixlm.download.client import Client, NotFoundError, PermanentError, RetryPolicy, TransientError
+from wikixlm.download.client import (
+    Client,
+    NotFoundError,
+    PermanentError,
+    RetryPolicy,
+    TransientError,
+    plain_number,
+)
 from wikixlm.download.layouts import DumpFile
 from wikixlm.download.partial import PartialFile, TransferRecord
 from wikixlm.download.progress import Progress
@@ -119,8 +126,10 @@ def _attempt(client: Client, partial: PartialFile, mirror: str, progress: Progre
         skip = _check_response(response, partial, validator, url)
         partial.begin(mirror, url, _validator(response))
         rate = _RateCheck(client.retry_policy, url)
+        client.watchdog.extend(2 * client.retry_policy.stall_timeout)
         for data in response.iter_raw():
             rate.add(len(data))
+            client.watchdog.extend(2 * client.retry_policy.stall_timeout)
             new = data[skip:] if skip else data
             skip -= len(data) - len(new)
             _append(partial, new, url)
@@ -148,7 +157,7 @@ def _check_response(response: httpx.Response, partial: PartialFile, validator: s
     if response.status_code == 416:
         _check_size(content_range.rpartition("/")[2], partial, url)
         raise PermanentError(f"{url} does not serve the bytes from {partial.size} on (416)")
-    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", content_range.strip())
+    match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", content_range.strip())
     if match is None or int(match[1]) != partial.size:
         raise PermanentError(
             f"{url} was asked for the bytes from {partial.size} on and sends {content_range or 'others'!r}"
@@ -161,7 +170,7 @@ def _check_response(response: httpx.Response, partial: PartialFile, validator: s
 
 
 def _check_size(declared: str, partial: PartialFile, url: str) -> None:
-    if declared.strip().isdigit() and int(declared) != partial.file.size:
+    if plain_number(declared) not in (None, partial.file.size):
         raise _SizeMismatchError(f"{url} has {declared} bytes, the published size is {partial.file.size}")
 
 

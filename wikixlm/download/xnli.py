@@ -14,7 +14,7 @@ from typing import Any
 
 from wikixlm.download import transfer
 from wikixlm.download.client import Client, PermanentError
-from wikixlm.download.command import add_server_arguments, retry_policy
+from wikixlm.download.command import add_server_arguments, check_mirrors, retry_policy
 from wikixlm.download.layouts import DumpFile
 from wikixlm.download.manifest import file_entry
 from wikixlm.errors import UserError
@@ -55,7 +55,7 @@ def download_archives(client: Client, mirrors: list[str], folder: Path) -> dict[
     Raises:
         UserError: no mirror has an archive, or its content differs from the first download's.
     """
-    mirrors = [mirror.rstrip("/") for mirror in mirrors]
+    mirrors = check_mirrors(mirrors)
     try:
         files = [_download_archive(client, name, mirrors, folder) for name in ARCHIVES]
     except KeyboardInterrupt:

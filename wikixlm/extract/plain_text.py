@@ -20,10 +20,8 @@ from wikixlm.errors import UserError
 from wikixlm.extract.compression import detect_compression, read_streams
 from wikixlm.extract.encodings import detect_encoding, recode
 from wikixlm.extract.shards import FilePart, add_shard_arguments, shard_parts
-from wikixlm.files import atomic_text, write_json
+from wikixlm.files import LONGEST_LINE, atomic_text, write_json
 from wikixlm.run_layout import shard_name
-
-LONGEST_LINE = 16 << 20
 
 
 @dataclass

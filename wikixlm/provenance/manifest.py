@@ -100,7 +100,12 @@ def command_in(log: Path) -> str | None:
     """The command line in the JSON object that `wikixlm` begins its logs with; None for another file."""
     with open(log, encoding="utf-8", errors="replace") as stream:
         try:
-            return shlex.join(json.loads(stream.readline())["command"])
+            words = json.loads(stream.readline())["command"]
+            # The manifest travels with the model; whom to ask about a download does not.
+            before = ["", *words[:-1]]
+            return shlex.join(
+                "…" if option == "--contact" else word for option, word in zip(before, words, strict=True)
+            )
         except (ValueError, KeyError, TypeError):
             return None
 
