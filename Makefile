@@ -34,7 +34,7 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP) ## train and export a small model on two real dumps, in runs/demo (minutes, on a CPU)
 	@mkdir -p $(RUN)
 	@$(SNAKEMAKE)
-	@$(BIN)/wikixlm summary --directory $(RUN) --next '$(BIN)/snakemake train_mlm --cores all   # your languages and dumps.contact in config.yaml first'
+	@$(BIN)/wikixlm summary --directory $(RUN) --next '$(BIN)/wikixlm plan --configfile config/small.yaml   # dumps.contact in config.yaml first; then snakemake with the same file'
 
 test: $(STAMP) ## run the tests (under 15 minutes on 2 cores)
 	@$(PYTEST) -m "not slow and not slurm and not browser"

@@ -17,6 +17,7 @@ from snakemake.settings.types import DeploymentMethod
 from wikixlm import run_layout as layout
 from wikixlm.config.package_paths import locate
 from wikixlm.files import sha256
+from wikixlm.plan import long_training
 from wikixlm.workflow import failures
 from wikixlm.workflow import preflight
 from wikixlm.workflow import resources
@@ -44,6 +45,7 @@ onstart:
     preflight.must_start_on_slurm(workflow.executor_plugin.name)
     # For `wikixlm status` and the report.
     run_record.start(cfg, workflow, logger, log)
+    long_training.warn(cfg, [job.rule.name for job in workflow.dag.needrun_jobs()], workflow.executor_plugin.name)
 
 
 wildcard_constraints:

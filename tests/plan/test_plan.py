@@ -9,7 +9,7 @@ from tests.support.dumps import articles, write_multistream
 from wikixlm import cli, formatting
 from wikixlm.config import BASE_CONFIG, load
 from wikixlm.errors import UserError
-from wikixlm.plan import command, estimate, sizes, training
+from wikixlm.plan import command, estimate, long_training, sizes, training
 
 # Core seconds that `make demo` took, by Snakemake's benchmarks, on the machine where the speeds were measured.
 DEMO = {
@@ -73,6 +73,9 @@ def test_a_gpu_is_an_estimate_until_its_speed_is_given():
     assert (given.tokens_per_second, given.source) == (200_000, "--tokens-per-second")
     with pytest.raises(UserError, match="GPU TPU is unknown: --device takes cpu, V100, A100"):
         training.estimate_pace(cfg, "TPU", 2, None)
+    for name in ("RTX 4090", "rtx4090", "geforce_rtx_4090", "NVIDIA GeForce RTX 4090"):
+        assert training.peak_flops(name) == 165e12
+    assert training.peak_flops("rtx_3090") < training.peak_flops("rtx_5090")
     assert training.peak_flops("nvidia_l40s") == training.peak_flops("L40S") != training.peak_flops("l4")
 
 
@@ -154,3 +157,26 @@ def test_the_device_follows_the_configuration(monkeypatch):
     assert command.default_device(load(BASE_CONFIG, {"train": {"gpu_model": "h100"}})) == "h100"
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/sbatch")
     assert command.default_device(load(BASE_CONFIG, {})) == "A100"
+
+
+def test_a_training_beyond_thirty_days_is_a_warning_that_names_the_key(capsys, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    slow, fast = load(BASE_CONFIG, {}), load(BASE_CONFIG, {"train": {"max_update": 10}})
+    long_training.warn(slow, ["split", "train_mlm"], "local")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: the training will take about ")
+    assert "train.max_update" in line and "config/small.yaml" in line
+    for cfg, rules, executor in (
+        (fast, ["train_mlm"], "local"),
+        (slow, ["split"], "local"),
+        (slow, ["train_mlm"], "slurm"),
+    ):
+        long_training.warn(cfg, rules, executor)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("name", "device", "hours"), [("small", "RTX 4090", 24), ("night", "cpu", 12)])
+def test_the_small_configurations_end_in_the_time_that_they_promise(name, device, hours):
+    cfg = load(BASE_CONFIG, yaml.safe_load((BASE_CONFIG.parent / "config" / f"{name}.yaml").read_text()))
+    pace = training.estimate_pace(cfg, device, 4, None)
+    assert 0.1 * hours < training.training_tokens(cfg) / pace.tokens_per_second / 3600 < hours

@@ -1,5 +1,6 @@
 """Cost of a training: FLOPs per token, weights, tokens, and tokens per second on a device."""
 
+import re
 from dataclasses import dataclass
 
 from wikixlm.config import Config
@@ -8,8 +9,11 @@ from wikixlm.errors import UserError
 ESTIMATE = "ESTIMATE"
 # What one core does of `ModelShape.flops_per_token` in a second, as `make demo` measured.
 CPU_FLOPS_PER_CORE = 4.3e10
-# From data sheets: dense bf16, for V100 fp16.
-GPU_FLOPS = {"V100": 125e12, "A100": 312e12, "L4": 121e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12}
+# From data sheets: dense bf16 with sums in fp32, for V100 fp16.
+GPU_FLOPS = {
+    **{"V100": 125e12, "A100": 312e12, "L4": 121e12, "L40S": 362e12, "H100": 989e12, "H200": 989e12},
+    **{"RTX 3090": 71e12, "RTX 4090": 165e12, "RTX 5090": 209e12},
+}
 UTILISATION = 0.3
 UTILISATION_SOURCE = (
     "benchmarks/train.py on an H200, xlm_base in bf16: 0.26 with batches of 8,192 tokens, 0.37 with 32,768; smaller "
@@ -81,17 +85,21 @@ class Pace:
 
 
 def peak_flops(device: str) -> float:
-    """A GPU's FLOP/s, by a name that contains the table's: clusters call an A100 `a100_80gb`, say.
+    """A GPU's FLOP/s, by a name that contains the table's: `a100_80gb` on a cluster, `NVIDIA GeForce RTX 4090`.
 
     Raises:
         UserError: it is not in the table.
     """
-    names = [name for name in GPU_FLOPS if name.lower() in device.lower()]
+    names = [name for name in GPU_FLOPS if _letters(name) in _letters(device)]
     if not names:
         raise UserError(
             f"GPU {device} is unknown: --device takes cpu, {', '.join(GPU_FLOPS)}; or give --tokens-per-second"
         )
     return GPU_FLOPS[max(names, key=len)]
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 def estimate_pace(cfg: Config, device: str, cores: int, given: float | None) -> Pace:
