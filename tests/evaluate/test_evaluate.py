@@ -3,6 +3,7 @@
 import csv
 import math
 import shutil
+import statistics
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_the_figures_are_those_of_a_plain_loop_over_all_examples(rows, model, da
 
 def test_the_table_has_the_contracts_columns_and_rows(rows):
     contract = ["language", "split", "tokens", "loss", "perplexity", "accuracy", "unigram"]
-    assert list(rows["en", "valid"]) == [*contract, "bits_per_character"]
+    assert list(rows["en", "valid"]) == [*contract, "bits_per_character", "loss_error"]
     assert list(rows) == [(language, split) for split in ("valid", "test") for language in [*LANGUAGES, "mean"]]
 
 
@@ -101,6 +102,13 @@ def test_the_mean_is_that_of_each_column(rows):
     for column in ("loss", "perplexity", "accuracy", "unigram", "bits_per_character"):
         values = [float(rows[language, "test"][column]) for language in LANGUAGES]
         assert float(rows["mean", "test"][column]) == pytest.approx(sum(values) / 2, abs=1e-4)
+
+
+def test_the_standard_error_is_that_of_the_mean():
+    values = [1.0, 2.0, 4.0, 9.0]
+    error = scoring.standard_error(4, sum(values), sum(value**2 for value in values))
+    assert error == pytest.approx(statistics.stdev(values) / 2)
+    assert scoring.standard_error(1, 3.0, 9.0) == 0.0
 
 
 @pytest.mark.parametrize("max_tokens", ["1", "48", "100000"])

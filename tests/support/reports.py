@@ -5,6 +5,7 @@ Three languages: `en` from a dump in two shards, `de` from a dump in which a pag
 
 import dataclasses
 import json
+import math
 import os
 from collections import Counter
 from pathlib import Path
@@ -129,7 +130,9 @@ def perplexities(directory: Path, by_language: dict[str, tuple[float, float]]) -
     for split in ("valid", "test"):
         scored = [
             evaluation.EvaluationRow(
-                name, split, dict(zip(evaluation.COLUMNS, (100, 5.0, value, 0.2, base, 3.0), strict=True))
+                name,
+                split,
+                dict(zip(evaluation.COLUMNS, (100, math.log(value), value, 0.2, base, 3.0, 0.1), strict=True)),
             )
             for name, (value, base) in by_language.items()
         ]

@@ -118,6 +118,7 @@ def test_the_files_of_the_contract_are_there(finished):
         "accuracy",
         "unigram",
         "bits_per_character",
+        "loss_error",
     ]
     assert {tuple(row.split("\t")[:2]) for row in rows} == {
         (lang, split) for lang in ("en", "bg", "mean") for split in ("valid", "test")

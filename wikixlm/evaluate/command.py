@@ -18,11 +18,14 @@ included; the characters are those of the tokenized text without BPE's joints, s
 counts as one). Since a masked token is predicted from both sides, this is not a compressed size and can't be compared
 with a left-to-right model's.
 
+`loss_error` is the standard error of `loss`: e to the loss plus and minus 1.96 of it is the 95 % interval of the
+perplexity, which is wide where `tokens` are few.
+
 With --pseudo N, of the first N lines: `pseudo_perplexity` and `pseudo_bits_per_character` from their
 pseudo-log-likelihood (Salazar et al. 2020), each token masked in turn and predicted from the rest of its line.
 
 The row `mean` of a split is the arithmetic mean of each column over the languages, as in XLM: the mean of perplexities,
-not the perplexity of the mean loss.
+not the perplexity of the mean loss; its `loss_error` is that of the mean loss.
 """
 
 import argparse

@@ -26,6 +26,7 @@ COLUMNS = {
     "accuracy": ".6f",
     "unigram": ".4f",
     "bits_per_character": ".6f",
+    "loss_error": ".6f",
 }
 PSEUDO_COLUMNS = {"pseudo_lines": ".0f", "pseudo_perplexity": ".4f", "pseudo_bits_per_character": ".6f"}
 
@@ -63,7 +64,7 @@ def score_text(
     blocks = Blocks(path, model.tokens_per_sample - 1)
     language_id = model.languages.index(language)
     batch_size = max(1, max_tokens // model.tokens_per_sample)
-    tokens, correct, loss, unigram_loss = 0, 0, 0.0, 0.0
+    tokens, correct, loss, squares, unigram_loss = 0, 0, 0.0, 0.0, 0.0
     for start in range(0, len(blocks), batch_size):
         numbers = np.arange(start, min(start + batch_size, len(blocks)), dtype=np.int64)
         batch = held_out_batch(blocks, numbers, language_id, model.masking, seed, SYMBOLS)
@@ -71,7 +72,9 @@ def score_text(
         with torch.inference_mode():
             logits = model.logits(batch["net_input"])
             wanted = target.to(model.device)
-            loss += float(torch.nn.functional.cross_entropy(logits, wanted, reduction="none").double().sum())
+            losses = torch.nn.functional.cross_entropy(logits, wanted, reduction="none").double()
+            loss += float(losses.sum())
+            squares += float(losses.square().sum())
             correct += int((logits.argmax(dim=-1) == wanted).sum())
         tokens += len(target)
         if baseline is not None:
@@ -85,7 +88,14 @@ def score_text(
         "accuracy": correct / tokens,
         "unigram": math.nan if baseline is None else perplexity(unigram_loss / tokens),
         "bits_per_character": bits_per_character(loss / tokens, size),
+        "loss_error": standard_error(tokens, loss, squares),
     }
+
+
+def standard_error(count: int, total: float, squares: float) -> float:
+    """The standard error of a mean, from number, sum and sum of squares, of values as independent as tokens are."""
+    variance = max(0.0, squares - total * total / count) / max(1, count - 1)
+    return math.sqrt(variance / count)
 
 
 def bits_per_character(loss: float, size: TextSize) -> float:
@@ -96,6 +106,8 @@ def bits_per_character(loss: float, size: TextSize) -> float:
 def mean_row(rows: Sequence[EvaluationRow]) -> EvaluationRow:
     """The row `mean` of one split's rows."""
     columns = {name: sum(row.scores[name] for row in rows) / len(rows) for name in rows[0].scores}
+    if "loss_error" in columns:  # of the mean loss, the languages being independent
+        columns["loss_error"] = math.hypot(*(row.scores["loss_error"] for row in rows)) / len(rows)
     return EvaluationRow("mean", rows[0].split, columns)
 
 

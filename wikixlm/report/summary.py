@@ -1,11 +1,13 @@
 """Where a run's model is, how good it is, and what to type next."""
 
 import argparse
-import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 from wikixlm import formatting
 from wikixlm.errors import UserError
+from wikixlm.export.card import read_evaluation
+from wikixlm.model.perplexity import interval
 from wikixlm.run_layout import EXPORT, LOGS, MODEL, PERPLEXITY, REPORT
 
 
@@ -23,11 +25,26 @@ def describe(directory: Path) -> str:
     exported, page = directory / EXPORT, directory / REPORT
     lines += [f"export       {exported}"] if exported.is_dir() else []
     lines += [f"report       {page}", ""] if page.is_file() else [""]
-    with open(table, encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream, delimiter="\t") if row["split"] == "test"]
-    table_rows = [("test", "perplexity", "unigram baseline")]
-    table_rows += [(row["language"], f"{float(row['perplexity']):.1f}", f"{float(row['unigram']):.1f}") for row in rows]
-    return "\n".join([*lines, formatting.table(table_rows), ""])
+    rows = [row for row in read_evaluation(table) if row["split"] == "test"]
+    cells = [("test", "perplexity", "95 % interval", "tokens", "unigram baseline")]
+    for row in rows:
+        perplexity, unigram = (f"{float(row[name]):.1f}" for name in ("perplexity", "unigram"))
+        several = row["language"] == "mean"
+        tokens = "" if several else formatting.count(float(row["tokens"]))
+        cells.append((row["language"], perplexity, "" if several else written_interval(row), tokens, unigram))
+    lines.append(formatting.table(cells))
+    if len(rows) > 1:
+        lines.append("mean: over languages, whose perplexities can't be compared with each other")
+    return "\n".join([*lines, ""])
+
+
+def written_interval(row: Mapping[str, str]) -> str:
+    """The 95 % interval of a row's perplexity; empty for a table of an older version."""
+    if "loss_error" not in row:
+        return ""
+    low, high = interval(float(row["loss"]), float(row["loss_error"]))
+    digits = 0 if low >= 10 else 1
+    return f"{low:,.{digits}f} to {high:,.{digits}f}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
