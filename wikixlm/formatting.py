@@ -1,10 +1,14 @@
 """Bytes, durations, numbers, lists and tables as people read them."""
 
+import re
 from collections.abc import Collection, Sequence
 
 _BYTES = ((1e3, "kB"), (1e6, "MB"), (1e9, "GB"), (1e12, "TB"))
 _COUNTS = ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"))
 _WORDS = ((1e6, "million"), (1e9, "billion"))
+# Control characters, and those that change the direction of the text around them.
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARKUP = re.compile(r"[\\`*_\[\]|~$&]")
 # A unit of time in seconds, and the next smaller one.
 _DURATIONS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -69,6 +73,16 @@ def listed(names: Sequence[str]) -> str:
     if len(names) > 12:
         return f"{', '.join(names[:10])} and {len(names) - 10} more"
     return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), *names[-1:]])
+
+
+def visible(text: str) -> str:
+    """Text from a file whose control characters, but for line ends and tabs, are written as `\\x1b`."""
+    return _INVISIBLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def markdown(value: object) -> str:
+    """A value from a file as text in one line of Markdown: markup and HTML in it are shown, not followed."""
+    return _MARKUP.sub(r"\\\g<0>", visible(" ".join(str(value).split()))).replace("<", "&lt;")
 
 
 def table(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:

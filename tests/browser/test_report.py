@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from tests.report.test_hostile_files import make_hostile_run
 from tests.support.reports import make_run
 from tests.support.required import lacking
 from wikixlm.report.command import report
@@ -35,6 +36,21 @@ def address(tmp_path_factory):
     directory = make_run(tmp_path_factory.mktemp("a run"))
     report(directory, None, directory / "report.html", directory / "report")
     return (directory / "report.html").as_uri()
+
+
+def test_markup_in_the_runs_files_runs_nothing(browser, tmp_path):
+    directory = make_hostile_run(tmp_path / "run")
+    report(directory, None, directory / "report.html", directory / "report")
+    opened = browser.new_page()
+    said = []
+    opened.on("dialog", lambda dialog: said.append(dialog.message))
+    opened.on("console", lambda message: said.append(message.text))
+    opened.goto((directory / "report.html").as_uri())
+    assert opened.evaluate("document.scripts.length + document.images.length") == 0
+    assert opened.title() == "wikixlm: en, de and ka"
+    assert "<script>document.title" in opened.inner_text("main")
+    assert said == []
+    opened.close()
 
 
 @pytest.fixture(params=[(scheme, size) for scheme in ("light", "dark") for size in SIZES], ids="-".join)
@@ -81,6 +97,35 @@ def test_wide_tables_scroll_inside_their_box(page):
     )
     assert wide
     assert set(wide) == {"auto"}
+
+
+def test_tables_that_scroll_say_so_and_only_they(page):
+    shown = page.evaluate(
+        "[...document.querySelectorAll('.scroll')].map(box => [box.scrollWidth > box.clientWidth"
+        " || box.scrollHeight > box.clientHeight,"
+        " getComputedStyle(box.querySelector('.hint')).visibility == 'visible'])"
+    )
+    assert any(scrolls for scrolls, _ in shown)
+    assert [told for _, told in shown] == [scrolls for scrolls, _ in shown]
+
+
+def test_keys_break_at_their_separators_only(page):
+    broken = page.evaluate(
+        """[...document.querySelectorAll('#data td.text, #data tbody th, #cost tbody th')].flatMap(cell => {
+            const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [];
+            let last = null, before = '';
+            for (let node; node = walker.nextNode();) for (let at = 0; at < node.data.length; at++) {
+                const range = document.createRange();
+                range.setStart(node, at); range.setEnd(node, at + 1);
+                const top = range.getBoundingClientRect().top;
+                if (last !== null && top > last + 5 && /[a-zA-Z]/.test(before) && /[a-z]/.test(node.data[at]))
+                    found.push(cell.textContent);
+                last = top; before = node.data[at];
+            }
+            return found;
+        })"""
+    )
+    assert broken == []
 
 
 def test_the_colours_follow_the_scheme_and_are_readable(page):

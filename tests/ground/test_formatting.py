@@ -43,6 +43,11 @@ def test_numbers_on_axes_and_in_sentences():
     assert [formatting.large(value) for value in (40_000, 1_234_567)] == ["40,000", "1.23 million"]
 
 
+def test_text_of_strangers_is_shown_as_text():
+    assert formatting.visible("a\x1b[31mb\u202e\tc\n") == "a\\x1b[31mb\\u202e\tc\n"
+    assert formatting.markdown("<b>[x](y)|`z`\n# _h_") == r"&lt;b>\[x\](y)\|\`z\` # \_h\_"
+
+
 def test_lists_of_names():
     assert formatting.listed(["a"]) == "a"
     assert formatting.listed(["a", "b", "c"]) == "a, b and c"

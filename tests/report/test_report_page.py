@@ -51,7 +51,7 @@ def test_the_four_answers_of_a_finished_run(finished):
     assert data.short == "1,301 tokens"
     assert data.sentences.startswith("3 languages: en, de and ka, from Wikipedia dumps on disk (ka: text of your own).")
     assert "120 pages gave 62 articles with text and 133 paragraphs: 630 words" in data.sentences
-    assert lost.short == "11.4 % of articles"
+    assert lost.short == "88.6 % of articles kept"
     assert lost.sentences == (
         "Dropped of 70 articles: 5 without text, 2 under extract.min_chars and 1 failed in extraction. "
         "50 more pages of the dumps are redirects or otherwise no articles. "

@@ -86,6 +86,27 @@ def test_skipped_pages_are_named_and_addressed(run):
     }
 
 
+def test_list_items_headings_and_holes_are_summed_over_shards(tmp_path):
+    make_text(tmp_path)
+    assert text_tables.blocks(RunFiles(tmp_path, CONFIGURATION)) is None
+    assert text_tables.holes(RunFiles(tmp_path, CONFIGURATION)) is None
+    counted = {"items_kept": 5, "items_dropped_short": 2, "headings_dropped": 3}
+    for number, hole in (
+        (0, {"convert": {"count": 2, "example": "about  and"}}),
+        (1, {"convert": {"count": 3, "example": "x"}}),
+    ):
+        path = tmp_path / "work" / "counts" / "extract" / "en" / f"0000{number}-of-00002.json"
+        write_json(path, read_json(path) | {"wikitext": counted | {"holes": hole}})
+    run = RunFiles(tmp_path, CONFIGURATION)
+    rows = by_language(text_tables.blocks(run))
+    assert (rows["en"]["items_kept"], rows["en"]["items_dropped_short"], rows["en"]["items_dropped"]) == (10, 4, 0)
+    assert text_tables.holes(run).to_dict("records") == [
+        {"language": "en", "template": "convert", "times": 5, "example": "about  and"}
+    ]
+    report(tmp_path, CONFIGURATION, tmp_path / "report.html", tmp_path / "report")
+    assert "Templates that left a hole in a sentence" in (tmp_path / "report.html").read_text()
+
+
 def test_the_flow_adds_up_words_and_tokens_of_all_splits(run):
     rows = by_language(text_tables.flow(run))
     assert rows["en"]["words"] == 5 * 100

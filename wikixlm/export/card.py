@@ -184,8 +184,10 @@ def _languages(facts: CardFacts) -> str:
 def _source(source: Mapping[str, Any]) -> str:
     """A downloaded dump, or a local file, whose folder is private."""
     if "wiki" in source:
-        return f"{source['wiki']}, dump of {source['date']}, {formatting.size(source.get('size', 0))}"
-    return f"{Path(source['path']).name}, {formatting.size(source['size'])}, SHA-256 {source['sha256'][:12]}…"
+        wiki, date = formatting.markdown(source["wiki"]), formatting.markdown(source["date"])
+        return f"{wiki}, dump of {date}, {formatting.size(source.get('size', 0))}"
+    name, digest = formatting.markdown(Path(source["path"]).name), formatting.markdown(source["sha256"][:12])
+    return f"{name}, {formatting.size(source['size'])}, SHA-256 {digest}…"
 
 
 def _model(facts: CardFacts) -> str:
@@ -203,9 +205,11 @@ def _model(facts: CardFacts) -> str:
         f"| text | tokenized as XLMTokenizer does, {case}{japanese} |",
     ]
     training = facts.manifest.get("configuration", {}).get("train", {})
-    lines += [f"| {key} | {training[key]} |" for key in _TRAINING if key in training]
+    lines += [f"| {key} | {formatting.markdown(training[key])} |" for key in _TRAINING if key in training]
     made = [
-        f"| {key} | {facts.manifest[key]} |" for key in ("made", "wikixlm", "git_commit") if facts.manifest.get(key)
+        f"| {key} | {formatting.markdown(facts.manifest[key])} |"
+        for key in ("made", "wikixlm", "git_commit")
+        if facts.manifest.get(key)
     ]
     return "\n".join([*lines, *made, ""])
 
@@ -217,7 +221,8 @@ def _perplexity(facts: CardFacts) -> str:
     lines.append("| --- | --- | --- | --- | --- | --- |")
     for row in facts.evaluation:
         figures = f"{float(row['perplexity']):.1f} | {float(row['accuracy']):.3f} | {float(row['unigram']):.1f}"
-        lines.append(f"| {row['language']} | {row['split']} | {row['tokens']} | {figures} |")
+        named = " | ".join(formatting.markdown(row[name]) for name in ("language", "split", "tokens"))
+        lines.append(f"| {named} | {figures} |")
     return "\n".join(
         [
             *lines,
@@ -237,5 +242,7 @@ def _licence(facts: CardFacts) -> str:
         hosts = ", ".join(f"https://{wiki(code).host}" for code in from_wikipedia)
         lines.append(f"The text of Wikipedia is under CC BY-SA 4.0; its authors are those of the articles: {hosts}.")
     if own:
-        lines.append(f"The text in {', '.join(own)} is not from Wikipedia; its licence is its owner's.")
+        lines.append(
+            f"The text in {', '.join(map(formatting.markdown, own))} is not from Wikipedia; its licence is its owner's."
+        )
     return "\n".join([*lines, ""])

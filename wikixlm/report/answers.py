@@ -57,13 +57,14 @@ def _origin(run: RunFiles) -> str:
 
 def lost(run: RunFiles) -> Answer:
     """Articles and lines that did not arrive, by reason, and whether everything is accounted for."""
-    question, section = "How much was lost, and where?", "flow"
+    question, section = "How much was kept, and what was lost?", "flow"
     pages, lines = text_tables.pages(run), text_tables.lines(run)
     if pages is None:
         return Answer(question, "not yet", "No pages have been read yet.", section)
     sums = pages.sum(numeric_only=True)
     articles, gone = int(sums["articles"]), {name: int(sums[name]) for name in text_tables.LOST}
-    short = f"{formatting.percent(sum(gone.values()) / articles)} of articles" if articles else "no articles"
+    kept = articles - sum(gone.values())
+    short = f"{formatting.percent(kept / articles)} of articles kept" if articles else "no articles"
     reasons = {"empty": "without text", "dropped_short": "under extract.min_chars", "skipped": "failed in extraction"}
     said = _dropped(articles, "articles", gone, reasons)
     if others := sum(int(sums[name]) for name in text_tables.NOT_TAKEN):
@@ -104,7 +105,9 @@ def learned(run: RunFiles) -> Answer:
     each = {language: row for language, row in rows.items() if language != "mean"}
     mean = rows.get("mean") or next(iter(each.values()))
     said = f"{split.capitalize()} perplexity {mean['perplexity']:,.0f} against a unigram baseline of "
-    said += f"{mean['unigram']:,.0f}" + (" (means over languages)" if len(each) > 1 else "")
+    said += f"{mean['unigram']:,.0f}" + (
+        " (means over languages, whose perplexities can't be compared)" if len(each) > 1 else ""
+    )
     stuck = {language: row for language, row in each.items() if row["share_of_baseline"] >= LEARNED}
     if not stuck:
         everywhere = ", in every language" if len(each) > 1 else ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from wikixlm import console
+from wikixlm import console, formatting
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
 
@@ -39,7 +39,7 @@ def report(directory: Path, configuration: dict[str, Any] | None, output: Path, 
     written = {f"{table.name}.tsv": table.frame for section in parts for table in section.tables}
     for name, frame in written.items():
         with atomic_text(tables / name) as stream:
-            frame.to_csv(stream, sep="\t", index=False, lineterminator="\n")
+            stream.write(formatting.visible(frame.to_csv(sep="\t", index=False, lineterminator="\n")))
     for old in tables.glob("*.tsv"):
         if old.name not in written:
             old.unlink()

@@ -30,6 +30,7 @@ DASHES = ["-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5))]
 
 STYLE = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # labels come from files: a $ is a $
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "text.color": INK,
@@ -97,7 +98,9 @@ def _for_page(text: str, name: str, description: str) -> str:
     """What matplotlib wrote, as one `<svg>` whose ids are its own and whose colours are the page's."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
+    # The name may come from a file: it must not end the attribute.
+    prefix = re.sub(r"[^a-z0-9-]", lambda match: f"_{ord(match[0]):x}_", name)
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
     for variable, stand_in in _STAND_INS.items():
         text = text.replace(stand_in, "currentColor" if variable == "ink" else f"var(--{variable})")
     text = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 var(--sans)", text)

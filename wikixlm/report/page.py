@@ -1,6 +1,7 @@
 """The page: tables with their columns, sections, and templates/report.html filled with them."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -61,6 +62,15 @@ COLUMNS = {
     "unaccounted": Column("unaccounted for", formatting.count),
     "page": Column("page id", lambda value: str(value)),
     "title": Column("title", text, text=True),
+    "items_kept": Column("list items kept", formatting.count),
+    "items_dropped_short": Column("too short", formatting.count),
+    "items_dropped_reference": Column("references and links", formatting.count),
+    "items_dropped": Column("all, by the setting", formatting.count),
+    "headings_kept": Column("headings kept", formatting.count),
+    "headings_dropped": Column("headings dropped", formatting.count),
+    "template": Column("template", text, text=True),
+    "times": Column("times", formatting.count),
+    "example": Column("first sentence with the hole", text, text=True),
     "lines": Column("paragraphs", formatting.count),
     "lines_kept": Column("paragraphs kept", formatting.count),
     "emptied": Column("without a token", formatting.count),
@@ -90,6 +100,8 @@ COLUMNS = {
     "perplexity": Column("perplexity", decimal(1)),
     "accuracy": Column("accuracy", formatting.percent),
     "unigram": Column("unigram baseline", decimal(1)),
+    "lowest": Column("95 %: from", decimal(1)),
+    "highest": Column("95 %: to", decimal(1)),
     "share_of_baseline": Column("perplexity ÷ baseline", decimal(2)),
     "seed": Column("seed", text, text=True),
     "examples": Column("examples", formatting.count),
@@ -201,6 +213,11 @@ class Section:
     target: str = ""
 
 
+def breakable(value: str) -> Markup:
+    """A cell that breaks into lines after the separators of keys and file names, and not in the middle of a word."""
+    return Markup("<wbr>").join(re.split(r"(?<=[._:-])(?=[^\W\d])", value))
+
+
 def render(run: RunFiles, parts: list[Section], tables: str) -> str:
     """The page as HTML.
 
@@ -215,8 +232,9 @@ def render(run: RunFiles, parts: list[Section], tables: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = breakable
     manifest = run.manifest or {}
-    return environment.get_template("report.html").render(
+    html = environment.get_template("report.html").render(
         title=f"wikixlm: {formatting.listed(run.languages)}",
         languages=run.languages,
         answers=answers.answers(run),
@@ -226,3 +244,4 @@ def render(run: RunFiles, parts: list[Section], tables: str) -> str:
         commit=manifest.get("git_commit") or "",
         version=manifest.get("wikixlm") or __version__,
     )
+    return formatting.visible(html)

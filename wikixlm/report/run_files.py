@@ -16,6 +16,7 @@ from wikixlm.train.metrics import METRICS, read_metrics
 
 Counts = dict[str, Any]
 PARTS = ("train", "valid", "test")
+_LANGUAGE = re.compile("[a-z0-9_-]+")
 _SHARD = re.compile(r"\d+-of-(\d+)")
 
 
@@ -48,7 +49,8 @@ class RunFiles:
         if self.configuration:
             return list(self.configuration["languages"])
         folders = [self.directory / "dumps", self.directory / "work" / "counts" / "extract"]
-        return sorted({entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()})
+        names = {entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir() if entry.is_dir()}
+        return sorted(name for name in names if _LANGUAGE.fullmatch(name))
 
     @cached_property
     def manifest(self) -> Counts | None:

@@ -3,6 +3,7 @@
 Each function gives a table, or None where the run has not got that far.
 """
 
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,11 +16,14 @@ import pandas as pd
 from wikixlm import languages
 from wikixlm.config import OPERATIONAL
 from wikixlm.errors import UserError
+from wikixlm.model.perplexity import interval
 from wikixlm.report.run_files import Counts, RunFiles
 from wikixlm.run_layout import MODEL, SAVE_DIR
 from wikixlm.train.sessions import read_sessions
 from wikixlm.workflow import events, job_costs
 
+# Columns of the evaluation's tables that are not figures.
+_TEXT_COLUMNS = ("language", "split", "seed")
 # Columns that need the record of what jobs asked for.
 _REQUESTED = ("retries", "asked_seconds", "asked_cores", "efficiency", "asked_mb", "suggestion")
 _HASHES = ("sha256", "sha1", "md5")
@@ -161,6 +165,11 @@ def perplexity(run: RunFiles) -> pd.DataFrame | None:
     frame = _read_table(run, "mlm_perplexity.tsv", ("language", "split", "perplexity", "unigram"))
     if frame is not None:
         frame["share_of_baseline"] = frame["perplexity"] / frame["unigram"]
+        if "loss_error" in frame:
+            bounds = [interval(*pair) for pair in zip(frame["loss"], frame["loss_error"], strict=True)]
+            single = frame["language"] != "mean"
+            frame["lowest"] = pd.Series([low for low, _ in bounds], frame.index).where(single)
+            frame["highest"] = pd.Series([high for _, high in bounds], frame.index).where(single)
     return frame
 
 
@@ -180,9 +189,16 @@ def _read_table(run: RunFiles, name: str, needed: tuple[str, ...]) -> pd.DataFra
     if path is None:
         return None
     # "na" is the code of a Wikipedia: no text means a missing value.
-    frame = pd.read_csv(path, sep="\t", keep_default_na=False)
+    try:
+        text = path.read_text(encoding="utf-8")
+        frame = pd.read_csv(io.StringIO(text), sep="\t", keep_default_na=False)
+    except (ValueError, OSError) as failure:
+        raise UserError(f"{path} is damaged ({failure}); delete it and run again") from failure
     if missing := [column for column in needed if column not in frame]:
         raise UserError(f"{path} has no column {', '.join(missing)}; delete it and run again")
+    figures = frame[[column for column in frame if column not in _TEXT_COLUMNS]]
+    if not text.endswith("\n") or not all(pd.api.types.is_numeric_dtype(figures[column]) for column in figures):
+        raise UserError(f"{path} is damaged or cut short; delete it and run again")
     return frame
 
 

@@ -50,7 +50,8 @@ BASELINE_MISSING = "The unigram baseline is drawn in once the model has been eva
 PERPLEXITY = (
     "Perplexity of masked tokens in text that training never saw; lower is better. The unigram baseline is the "
     "perplexity of knowing only how often each token of the language occurs: a model learns that first, and only below "
-    "it has it begun to use context. Perplexities of different languages can't be compared: their tokens differ."
+    "it has it begun to use context. Perplexities of different languages can't be compared: their tokens differ. "
+    "Of few tokens a perplexity is uncertain: in 95 of 100 such samples it lies in the interval."
 )
 OLDER = "This table is older than models/mlm/model.pt: it describes an earlier model."
 XNLI = (
@@ -88,6 +89,7 @@ LINES = {
     "repeats_held_out": "repeats held-out text",
     "repeated_in_held_out": "twice in held-out text",
 }
+HOLES_SHOWN = 200
 PAIRS_SHOWN = 100  # rows of the table of shared vocabulary, beyond which the heat map must do
 
 
@@ -101,6 +103,11 @@ def sections(run: RunFiles, defaults: Mapping[str, Any]) -> list[Section]:
 
 def _table(name: str, title: str, frame: pd.DataFrame | None, **options: Any) -> list[Table]:
     return [] if frame is None or frame.empty else [Table(name, title, frame, **options)]
+
+
+def _fits(frame: pd.DataFrame | None, rows: int) -> bool:
+    """Whether the page can show so long a table; its file is always written."""
+    return frame is None or len(frame) <= rows
 
 
 def _drawn(*drawings: Markup | None) -> list[Markup]:
@@ -138,6 +145,9 @@ def _flow(run: RunFiles) -> Section:
     tables = _table("flow", "The way of each language", flow, total=True)
     tables += _table("pages", "What became of the pages", pages, total=True)
     tables += _table("lines", "What became of the paragraphs", lines, total=True)
+    holes = text_tables.holes(run)
+    tables += _table("blocks", "List items and headings", text_tables.blocks(run))
+    tables += _table("holes", "Templates that left a hole in a sentence", holes, shown=_fits(holes, HOLES_SHOWN))
     tables += _table("skipped", "Pages that the extraction failed on", text_tables.skipped(run))
     return Section("flow", title, said, drawn, tables)
 
@@ -187,7 +197,7 @@ def _overlap(run: RunFiles) -> Section:
     if frame is None:
         return Section("overlap", title, missing="no two languages have their symbols counted", target="data")
     headings = {"shared_tokens": "tokens the other uses too", "common_mass": "common mass of the distributions"}
-    shown = len(frame) <= PAIRS_SHOWN
+    shown = _fits(frame, PAIRS_SHOWN)
     tables = _table("overlap", "Shared vocabulary of each pair", frame, headings=headings, shown=shown)
     return Section("overlap", title, OVERLAP, [figures.heat_map("overlap", "Tokens shared", frame)], tables)
 
@@ -221,7 +231,9 @@ def _perplexity(run: RunFiles) -> Section:
     for split in frame["split"].unique():
         rows = frame[(frame["split"] == split) & (frame["language"] != "mean")]
         drawn.append(figures.beside_baseline(f"perplexity-{split}", split.capitalize(), rows))
-    tables = _table("perplexity", "Perplexity", frame, headings={"tokens": "masked tokens"})
+    tables = _table(
+        "perplexity", "Perplexity", frame, headings={"tokens": "masked tokens", "loss_error": "loss, standard error"}
+    )
     return Section("perplexity", title, _dated(PERPLEXITY, run, "mlm_perplexity.tsv"), drawn, tables)
 
 
@@ -254,7 +266,7 @@ def _cost(run: RunFiles) -> Section:
                 "memory", "Memory", stages.assign(shown=memory), "shown", "MB, largest job", "{:,.0f}".format
             ),
         )
-    named = disk.assign(folder=disk["folder"].str.rpartition("/")[2], shown=disk["size"] / 1e6)
+    named = disk.assign(folder=[str(folder).rpartition("/")[2] for folder in disk["folder"]], shown=disk["size"] / 1e6)
     drawn += _drawn(figures.amounts("disk", "Disk", named, "shown", "MB", lambda value: formatting.size(value * 1e6)))
     tables = _table("stages", "Time and memory by stage, used and asked for", stages, total=True)
     tables += _table(

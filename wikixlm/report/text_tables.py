@@ -18,6 +18,10 @@ from wikixlm.report.run_files import PARTS, Counts, RunFiles
 # A language uses a symbol that is at least this share of its training tokens: a stray quotation is no use of one.
 USED = 1e-5
 NOT_TAKEN = ("redirects", "other_namespaces", "other_models", "duplicates")
+BLOCKS = (
+    *("items_kept", "items_dropped_short", "items_dropped_reference", "items_dropped"),
+    *("headings_kept", "headings_dropped"),
+)
 LOST = ("empty", "dropped_short", "skipped")
 
 
@@ -68,6 +72,27 @@ def skipped(run: RunFiles) -> pd.DataFrame | None:
                 {"language": language, "page": page, "title": titles.get(str(page), ""), "address": f"{address}{page}"}
                 for page in pages
             ]
+    return pd.DataFrame(rows) if rows else None
+
+
+def blocks(run: RunFiles) -> pd.DataFrame | None:
+    """How many list items and headings were kept, or dropped and why; None for runs of older versions."""
+    rows: list[dict[str, Any]] = []
+    for language in run.languages:
+        made = [counts["wikitext"] for counts in run.counts("extract", language) if "wikitext" in counts]
+        rows.append({"language": language} | ({name: _sum(made, name) for name in BLOCKS} if made else {}))
+    return _frame(rows, BLOCKS[0])
+
+
+def holes(run: RunFiles) -> pd.DataFrame | None:
+    """The templates that left a hole inside a sentence, the most frequent first, each with its first sentence."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for language in run.languages:
+        for counts in run.counts("extract", language):
+            for name, hole in counts.get("wikitext", {}).get("holes", {}).items():
+                row = {"language": language, "template": name, "times": 0, "example": hole["example"]}
+                found.setdefault((language, name), row)["times"] += hole["count"]
+    rows = sorted(found.values(), key=lambda row: int(row["times"]), reverse=True)
     return pd.DataFrame(rows) if rows else None
 
 
