@@ -6,6 +6,7 @@ Makes: cfg (the typed configuration), layout (the paths), refusals (what a targe
        from the start of a run.
 """
 
+import os
 import re
 import shlex
 import sys
@@ -25,6 +26,10 @@ from wikixlm.workflow import run_record
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
+# A run's directory may hold a random.py or torch.py, a stranger's even: with this no Python that is started from here
+# looks for modules in the directory it runs in, neither a stage nor what it starts nor the Snakemake of a cluster's job.
+os.environ["PYTHONSAFEPATH"] = "1"
+
 failures.watch(logger, lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()])
 
 cfg = preflight.load_or_refuse(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
@@ -35,8 +40,9 @@ refusals = preflight.Refusals(cfg, stages_run_here=not CONDA)
 PYTHON = "python" if CONDA else sys.executable
 PATHS = f"PYTHONPATH={shlex.quote(str(workflow.basedir))}${{PYTHONPATH:+:$PYTHONPATH}}"
 
-# So that a rule's command reads `wikixlm STAGE …`, whatever runs it. Snakemake formats the prefix: braces are doubled.
-COMMAND = f'wikixlm() {{ {PATHS} {shlex.quote(PYTHON)} -m wikixlm "$@"; }}'
+# So that a rule's command reads `wikixlm STAGE …`, whatever runs it; the stage takes the shell's place, as a child of this
+# snakemake, to end with it even where that is killed. Snakemake formats the prefix: braces are doubled.
+COMMAND = f'wikixlm() {{ {PATHS} WIKIXLM_SNAKEMAKE=$PPID exec {shlex.quote(PYTHON)} -m wikixlm "$@"; }}'
 shell.prefix(f"set -euo pipefail; {COMMAND.replace('{', '{{').replace('}', '}}')}; ")
 
 

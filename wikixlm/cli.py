@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from wikixlm import __version__, console
+from wikixlm import __version__, console, processes
 from wikixlm.errors import UserError
 
 STAGES = {
@@ -93,7 +93,10 @@ def main(arguments: list[str] | None = None) -> None:
         # The log's first line, for the model's manifest.
         print(json.dumps({"command": ["wikixlm", *argv], "version": __version__}), file=sys.stderr, flush=True)
     console.start_logging()
+    # What a stage starts looks for no module in the directory that it runs in, which may hold anything.
+    os.environ["PYTHONSAFEPATH"] = "1"
     signal.signal(signal.SIGTERM, _stop)
+    processes.end_with_snakemake()
     try:
         args.main(args)
     except UserError as failure:

@@ -12,17 +12,23 @@ from collections.abc import Callable
 
 # Set in the environment of a child of ours, and so of its own children, that is to die with its parent.
 DIE_WITH_PARENT = "WIKIXLM_DIE_WITH_PARENT"
+# Set by the rules: the process number of the snakemake that a stage is started by, and ends with.
+SNAKEMAKE = "WIKIXLM_SNAKEMAKE"
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
 
 
-def die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends, or end now if process `parent` has ended already."""
+def die_with(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
+    """Ask the kernel to signal this process when its parent ends, or do it now if process `parent` has ended already.
+
+    Args:
+        by: SIGTERM leaves it the time to remove its temporary files, or to save a checkpoint.
+    """
     if _prctl is None:
         return
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _prctl(_PR_SET_PDEATHSIG, by, 0, 0, 0)
     if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), by)
 
 
 def die_with_this_process() -> Callable[[], None]:
@@ -40,3 +46,10 @@ def die_with_parent() -> None:
     """Die with the process that started this one, where its `environment_for_child` asked for it."""
     if DIE_WITH_PARENT in os.environ:
         die_with(os.getppid())
+
+
+def end_with_snakemake() -> None:
+    """Be told by SIGTERM to stop when the snakemake ends that started this stage, where the rules started it."""
+    # Not for this stage's own children, whose parent is another.
+    if parent := os.environ.pop(SNAKEMAKE, ""):
+        die_with(int(parent), signal.SIGTERM)
