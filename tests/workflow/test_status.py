@@ -58,8 +58,10 @@ def test_a_run_that_goes_is_killed_and_ends(workflow):
 
     assert workflow("--unlock").returncode == 0
     assert show.look(workflow.directory).state == "ended"
-    done = workflow("work/split/en/split.json")
+    done = workflow("work/split/en/split.json", "--quiet")
     assert done.returncode == 0, done.stdout
+    finished, planned = show.look(workflow.directory).steps
+    assert finished == planned > 0
     command = [sys.executable, "-m", "wikixlm", "status", "--directory", workflow.directory]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "ended at" in shown.splitlines()[0]

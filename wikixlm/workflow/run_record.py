@@ -102,6 +102,8 @@ def start(cfg: Config, workflow: Any, logger: logging.Logger, logs: Iterable[str
     """
     slurm_run_id = getattr(getattr(workflow.scheduler, "_executor", None), "run_uuid", "")
     offset = events.start(logger, slurm_run_id)
+    # With --quiet Snakemake does not even log that a job has finished; its own handlers hide it in any case.
+    workflow.scheduler.print_progress = True
     # A target makes no file, and so is no job.
     jobs = ((job.rule.name, job.wildcards.get("lang", "")) for job in workflow.dag.needrun_jobs() if job.output)
     try:
