@@ -5,6 +5,7 @@ the CPU stages start without torch.
 """
 
 import argparse
+import contextlib
 import importlib
 import json
 import logging
@@ -86,18 +87,18 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one stage; exit 1 with an `error: ` line when it fails."""
+    console.open_closed_streams()
     argv = sys.argv[1:] if arguments is None else arguments
     args = build_parser([word for word in argv[:1] if word in STAGES]).parse_args(argv)
-    if args.log:
-        console.open_log(args.log)
-        # The log's first line, for the model's manifest.
-        print(json.dumps({"command": ["wikixlm", *argv], "version": __version__}), file=sys.stderr, flush=True)
-    console.start_logging()
     # What a stage starts looks for no module in the directory that it runs in, which may hold anything.
     os.environ["PYTHONSAFEPATH"] = "1"
     signal.signal(signal.SIGTERM, _stop)
     processes.end_with_snakemake()
     try:
+        if args.log:
+            # The log's first line is for the model's manifest.
+            console.open_log(args.log, json.dumps({"command": ["wikixlm", *argv], "version": __version__}))
+        console.start_logging()
         args.main(args)
     except UserError as failure:
         logging.debug("", exc_info=True)
@@ -113,7 +114,8 @@ def main(arguments: list[str] | None = None) -> None:
         console.error(f"{args.stage} ran out of memory; give the job more (mem_mb in the profile) and run again")
         sys.exit(1)
     except Exception as failure:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         where = f"the traceback is in {args.log}" if args.log else "the traceback is above"
         console.error(f"{args.stage} failed unexpectedly: {type(failure).__name__}: {failure}; {where}")
         sys.exit(1)

@@ -4,11 +4,14 @@ With a log file, standard output and standard error of the process (and of every
 and only the lines written through this module reach the terminal as well.
 """
 
+import contextlib
 import logging
 import os
 import sys
 from pathlib import Path
 from typing import TextIO
+
+from wikixlm.errors import UserError
 
 # How the lines begin that say so.
 ERROR, WARNING = "error: ", "warning: "
@@ -16,12 +19,30 @@ ERROR, WARNING = "error: ", "warning: "
 _terminal: TextIO | None = None
 
 
-def open_log(path: Path) -> None:
-    """Send file descriptors 1 and 2 to `path` (created with its folder, truncated) and keep the terminal for `say`."""
+def open_closed_streams() -> None:
+    """Open what of standard input, output and error is closed, so that no other file takes its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
+def open_log(path: Path, first_line: str) -> None:
+    """Send file descriptors 1 and 2 to `path` (created with its folder, truncated) and keep the terminal for `say`.
+
+    Raises:
+        UserError: it can't be written, or the disk is full.
+    """
     global _terminal
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        os.write(log, f"{first_line}\n".encode(errors="surrogateescape"))
+    except OSError as failure:
+        raise UserError(f"cannot write the log {path}: {failure.strerror}") from failure
     _terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace", buffering=1)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log, 1)
@@ -51,8 +72,10 @@ def start_logging() -> None:
 
 def say(line: str) -> None:
     """Write one line to the terminal, and to the log where there is one."""
-    print(printable(line), file=sys.stderr, flush=True)
     relay(line)
+    # The log's disk may be full, or standard error closed.
+    with contextlib.suppress(OSError):
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:

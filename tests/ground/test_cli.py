@@ -63,3 +63,20 @@ def test_a_stage_that_does_not_exist_is_refused():
     done = wikixlm("tokenise")
     assert done.returncode == 2
     assert "tokenise" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"), [("/dev/full", "No space left on device"), ("/proc/x/y.log", "No such file")]
+)
+def test_a_log_that_cannot_be_written_is_one_line(log, reason):
+    done = wikixlm("summary", "--log", log)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: cannot write the log {log}: {reason}")
+
+
+def test_a_closed_standard_error_does_not_end_in_the_output(tmp_path):
+    command = f"exec {sys.executable} -m wikixlm summary --directory {tmp_path} --log {tmp_path / 'summary.log'} 2>&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: " in (tmp_path / "summary.log").read_text()

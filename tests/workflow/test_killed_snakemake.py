@@ -1,5 +1,6 @@
 """A stage ends with its snakemake, even where that is killed: it would be in the way of its successor."""
 
+import contextlib
 import subprocess
 
 import psutil
@@ -10,7 +11,9 @@ from tests.workflow.conftest import ROOT, SNAKEMAKE
 
 
 def stage_of(snakemake: psutil.Process) -> psutil.Process | None:
-    return next((child for child in snakemake.children(recursive=True) if "corpus" in child.cmdline()), None)
+    with contextlib.suppress(psutil.Error):  # one that has just ended
+        return next((child for child in snakemake.children(recursive=True) if "corpus" in child.cmdline()), None)
+    return None
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="the kernel's part is Linux's")
