@@ -64,6 +64,7 @@ rule split:
         valid=lambda wildcards: cfg.held_out_lines(wildcards.lang)[0],
         test=lambda wildcards: cfg.held_out_lines(wildcards.lang)[1],
         seed=cfg.split.seed,
+        deduplicate="" if cfg.split.deduplicate else "no-",
     message:
         "Split {wildcards.lang} into train, valid and test"
     shell:
@@ -76,6 +77,7 @@ rule split:
         " --valid {params.valid}"
         " --test {params.test}"
         " --seed {params.seed}"
+        " --{params.deduplicate}deduplicate"
         " --output-valid {output.valid:q}"
         " --output-test {output.test:q}"
         " --held-out {output.held_out:q}"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, write_json
+from wikixlm.tokenize.repeats import RepeatFinder
 from wikixlm.tokenize.split import SplitOutputs, choose, line_hash, load_held_out, split, train_lines
 
 BOT_LINES = [
@@ -37,7 +38,7 @@ def arguments(folder, shards, valid, test):
     outputs += ["--held-out", "held_out.json.zst", "--output", "split.json"]
     outputs = [word if word.startswith("--") else str(folder / word) for word in outputs]
     goals = ["--valid", str(valid), "--test", str(test), "--language", "xx"]
-    return ["split", "--tokenized", *map(str, shards), *goals, *outputs]
+    return ["split", "--no-deduplicate", "--tokenized", *map(str, shards), *goals, *outputs]
 
 
 def run_split(folder, shards, valid, test, **counts):
@@ -257,3 +258,57 @@ def test_train_lines_keep_their_documents(tmp_path):
     of_document = {document.id: document.lines for document in read_documents(paths[0])}
     assert len({name for name, _ in train[0]}) == 16
     assert all(line in of_document[name] for name, line in train[0])
+
+
+def deduplicated(folder, shards, valid=3, test=3):
+    folder.mkdir()
+    summary, *_, train = run_split(folder, write_shards(folder, shards), valid, test, deduplicate=True)
+    assert summary["train_lines"] == [len(shard) for shard in train]
+    assert summary["dropped_duplicates"] == sum(summary["dropped"].values())
+    documents = [document for shard in shards for document in shard]
+    assert sum(summary["lines"].values()) + summary["dropped_duplicates"] == sum(len(each.lines) for each in documents)
+    return summary, sorted(line for shard in train for line in shard)
+
+
+@settings(max_examples=40, deadline=None)
+@given(corpus=corpora())
+def test_a_long_training_line_is_there_once_whatever_the_shards_and_their_order(corpus):
+    _, cuts = corpus
+    results = []
+    for number, shards in enumerate(cuts):
+        with tempfile.TemporaryDirectory() as name:
+            try:
+                summary, train = deduplicated(Path(name) / str(number), shards, 1, 1)
+            except UserError as failure:
+                results.append(str(failure))
+                continue
+            results.append((summary["lines"], summary["dropped"], summary["differ_in_digits"], train))
+            long = [line for _, line in train if len(line) >= 50]
+            assert len(long) == len(set(long))
+    assert results[0] == results[1]
+
+
+def test_repeats_are_found_over_shards_and_within_a_document(tmp_path):
+    twice = "a line of fifty characters or more that a bot wrote many times"
+    numbered = [f"the village number {n} lies in the district of the same name ." for n in range(4)]
+    documents = [Document("1", [twice, twice, numbered[0]]), Document("2", [numbered[1]]), Document("3", [twice])]
+    documents += [Document(str(n), [f"held out {n}"]) for n in range(4, 60)]
+    summary, train = deduplicated(tmp_path / "one", [documents[:2], documents[2:]], 2, 2)
+    assert [line for _, line in train].count(twice) == 1
+    assert summary["dropped"] == {"train": 0, "held_out": 0, "repeated": 2}
+    assert summary["documents"]["train"] == len({name for name, _ in train})
+    assert summary["differ_in_digits"] == 1
+
+
+def test_memory_of_finding_repeats_does_not_hold_the_lines(tmp_path):
+    finder = RepeatFinder(tmp_path)
+    tracemalloc.start()
+    for number in range(300_000):
+        line = f"{number % 250_000} {'x' * 200}"
+        finder.add(line, line_hash(line), number, number % 3, number // 3)
+    found, differ = finder.find(3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(map(len, found)) == 50_000 and differ == 249_999
+    assert peak < 45_000_000  # a batch of 100,000 lines as Python's numbers; the lines alone are 60 MB
+    assert not list(tmp_path.iterdir())

@@ -58,12 +58,17 @@ class Split(Section):
     valid_per_language: dict[Language, Positive] = Field(description="other sizes of valid for some languages")
     test_per_language: dict[Language, Positive] = Field(description="other sizes of test for some languages")
     seed: Seed = Field(description="seeds the order in which articles are chosen")
+    deduplicate: bool = Field(
+        description="drop training lines of 50 characters or more that repeat another one of the language"
+    )
 
 
 class Tokenize(Section):
     """From text to tokens."""
 
-    lowercase_and_remove_accent: bool = Field(description="as in XLM-15 and XLM-17 uncased models")
+    lowercase_and_remove_accent: bool = Field(
+        description="as XLM-15, which is uncased; XLM-17 and later models keep case and accents"
+    )
     japanese: Literal["kytea", "fugashi", "moses"] = Field(
         description="words of Japanese: `kytea` as XLM (needs KyTea's model file); `fugashi` (MeCab, UniDic's short "
         "units) or `moses` (punctuation only), with which transformers' XLMTokenizer gives tokens unlike the model's"

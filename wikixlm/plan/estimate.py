@@ -32,7 +32,7 @@ SPEEDS = {
     "extract": Speed(0.8, 1.43, "dump", "benchmarks/text.py: 5.16 MB/s of XML, 3.6 MB a MB of dump"),
     "corpus": Speed(0.5, 20.0, "text", _BUSY),
     "tokenize": Speed(0.55, 6.5, "text", "benchmarks/text.py"),
-    "split": Speed(0.2, 18.0, "text", _BUSY),
+    "split": Speed(0.2, 10.0, "text", _BUSY),
     "learn_bpe": Speed(0.6, 4.9, "sample", "benchmarks/text.py"),
     "apply_bpe": Speed(0.35, 13.5, "text", "benchmarks/text.py"),
     "apply_bpe_held_out": Speed(0.25, 13.5, "held out", "benchmarks/text.py"),

@@ -76,6 +76,7 @@ def lost(run: RunFiles) -> Answer:
             "emptied": "without a token",
             "repeats_held_out": "repeating held-out text",
             "repeated_in_held_out": "twice in held-out text",
+            "repeated_in_train": "twice in training text",
         }
         said += " " + _dropped(
             int(totals["lines"]), "paragraphs", {name: int(totals[name]) for name in reasons}, reasons

@@ -76,6 +76,8 @@ COLUMNS = {
     "emptied": Column("without a token", formatting.count),
     "repeats_held_out": Column("in train, repeats valid or test", formatting.count),
     "repeated_in_held_out": Column("repeated in valid or test", formatting.count),
+    "repeated_in_train": Column("repeated in train", formatting.count),
+    "differ_in_digits": Column("in train, equal to another but for digits", formatting.count),
     "train": Column("train", formatting.count),
     "valid": Column("valid", formatting.count),
     "test": Column("test", formatting.count),
@@ -150,8 +152,8 @@ def cell(name: str, value: Any) -> str:
 # Columns that the row of sums adds up.
 _SUMMED = frozenset(
     f"pages {' '.join(NOT_TAKEN)} articles {' '.join(LOST)} documents unaccounted lines lines_kept "
-    "emptied repeats_held_out repeated_in_held_out train valid test words tokens jobs retries wall_seconds cpu_seconds "
-    "files size".split()
+    "emptied repeats_held_out repeated_in_held_out repeated_in_train differ_in_digits train valid test words tokens "
+    "jobs retries wall_seconds cpu_seconds files size".split()
 )
 
 

@@ -88,6 +88,7 @@ LINES = {
     "emptied": "no token",
     "repeats_held_out": "repeats held-out text",
     "repeated_in_held_out": "twice in held-out text",
+    "repeated_in_train": "twice in training text",
 }
 HOLES_SHOWN = 200
 PAIRS_SHOWN = 100  # rows of the table of shared vocabulary, beyond which the heat map must do

@@ -107,10 +107,12 @@ def lines(run: RunFiles) -> pd.DataFrame | None:
             row["emptied"] = _sum(run.counts("tokenize", language), "lines_emptied")
             row["repeats_held_out"] = split["dropped"]["train"]
             row["repeated_in_held_out"] = split["dropped"]["held_out"]
+            row["repeated_in_train"] = split["dropped"].get("repeated", 0)
             row |= {part: split["lines"][part] for part in PARTS}
-            row["unaccounted"] = row["lines"] - sum(
-                row[name] for name in ("emptied", "repeats_held_out", "repeated_in_held_out", *PARTS)
-            )
+            gone = ("emptied", "repeats_held_out", "repeated_in_held_out", "repeated_in_train")
+            row["unaccounted"] = row["lines"] - sum(row[name] for name in (*gone, *PARTS))
+            if "differ_in_digits" in split:
+                row["differ_in_digits"] = split["differ_in_digits"]
         rows.append(row)
     return _frame(rows, "lines")
 

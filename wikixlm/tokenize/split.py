@@ -8,49 +8,48 @@ A line of 50 characters or more is never in two splits: it is dropped from train
 valid if test has it. Dropped lines are counted, and do not count towards valid's lines. A page id that occurs more
 than once (in plain-text corpora, a repeated line) is held out once; its repetitions are dropped and counted.
 
-Three passes over the tokenized shards (test, valid, counting train); only the held-out articles are kept in memory.
+A training line of 50 characters or more that repeats another one of the language is dropped (`--deduplicate`). The one
+that is kept depends on the hash of its document's id, not on shards or their order.
+
+Three passes over the tokenized shards (test, valid, counting train). Memory holds the held-out articles, 8 bytes for
+each other article, and the hashes of a 64th of the lines.
 """
 
 import argparse
 import hashlib
 import heapq
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from wikixlm.documents import Document, read_documents
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_text, read_json, write_json
+from wikixlm.files import atomic_text, read_json, work_folder, write_json
 from wikixlm.tokenize.count_checks import check_counts
+from wikixlm.tokenize.repeats import Numbers, RepeatFinder, decode_numbers, encode_numbers, line_hash
 
 SHARED_LINE_CHARACTERS = 50  # shorter lines ("see also", "references") repeat by nature
 
 
 class HeldOut(NamedTuple):
-    """What training must leave out: the ids of test and valid articles, and the hashes of their longer lines."""
+    """What training must leave out.
+
+    `documents` are the ids of test and valid articles, `lines` the hashes of their longer lines; `repeats` are, by
+    shard, the numbers of lines that repeat another training line (see `encode_numbers`).
+    """
 
     documents: frozenset[str]
     lines: frozenset[int]
-
-
-@dataclass
-class TrainCounts:
-    """Documents and lines of a shard that are left for training; lines dropped, and lines of held-out articles."""
-
-    documents: int = 0
-    lines: int = 0
-    dropped: int = 0
-    held_out: int = 0
+    repeats: Mapping[str, str] = MappingProxyType({})
 
 
 _NOTHING = HeldOut(frozenset(), frozenset())
-
-
-def line_hash(line: str) -> int:
-    """A 64-bit hash of a line, the same in every process: BLAKE2b of its UTF-8 bytes, little-endian."""
-    return int.from_bytes(hashlib.blake2b(line.encode(), digest_size=8).digest(), "little")
 
 
 def load_held_out(path: Path) -> HeldOut:
@@ -61,21 +60,32 @@ def load_held_out(path: Path) -> HeldOut:
     """
     content = read_json(path)
     try:
-        return HeldOut(frozenset(content["documents"]), frozenset(content["lines"]))
-    except (KeyError, TypeError) as failure:
+        return HeldOut(frozenset(content["documents"]), frozenset(content["lines"]), dict(content.get("repeats", {})))
+    except (KeyError, TypeError, ValueError, AttributeError) as failure:
         raise UserError(f"{path} does not come from `wikixlm split` ({failure}); delete it and run again") from failure
 
 
 def train_lines(shard_path: Path, held_out: HeldOut) -> Iterator[tuple[str, str]]:
     """The training text of a tokenized shard, in its order: (document id, line), without what `held_out` names."""
+    repeats = iter(decode_numbers(held_out.repeats.get(shard_path.name, "")).tolist())
+    next_repeat = next(repeats, None)
+    start = 0
     for document in read_documents(shard_path):
         if document.id not in held_out.documents:
-            for line in _outside(document.lines, held_out.lines):
-                yield document.id, line
+            for number, line in enumerate(document.lines, start=start):
+                if number == next_repeat:
+                    next_repeat = next(repeats, None)
+                elif not _is_among(line, held_out.lines):
+                    yield document.id, line
+        start += len(document.lines)
 
 
 def _outside(lines: Iterable[str], hashes: frozenset[int]) -> list[str]:
-    return [line for line in lines if len(line) < SHARED_LINE_CHARACTERS or line_hash(line) not in hashes]
+    return [line for line in lines if not _is_among(line, hashes)]
+
+
+def _is_among(line: str, hashes: frozenset[int]) -> bool:
+    return len(line) >= SHARED_LINE_CHARACTERS and line_hash(line) in hashes
 
 
 class _FirstDocuments:
@@ -140,17 +150,49 @@ def held_out_of(documents: Iterable[Document]) -> HeldOut:
     return HeldOut(frozenset(document.id for document in documents), frozenset(hashes))
 
 
-def count_train(shard_path: Path, held_out: HeldOut) -> TrainCounts:
-    """Count what `train_lines` gives of a shard, and what it leaves out."""
-    counts = TrainCounts()
+class ShardCounts:
+    """What is left for training of one shard: lines dropped, lines of held-out articles, lines of each document."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.held_out = 0
+        # 8 bytes a document: the number of its first line in the shard, and its lines for training.
+        self._starts = array("I")
+        self._lines = array("I")
+
+    def add(self, start: int, lines: int) -> None:
+        """Add a document of the training text."""
+        self._starts.append(start)
+        self._lines.append(lines)
+
+    def without(self, repeats: Numbers) -> tuple[int, int]:
+        """Documents and lines for training, without the lines of these numbers."""
+        lines = np.array(self._lines, dtype=np.int64)
+        np.subtract.at(lines, np.searchsorted(np.array(self._starts), repeats, side="right") - 1, 1)
+        return int(np.count_nonzero(lines)), int(lines.sum())
+
+
+def count_train(shard_path: Path, held_out: HeldOut, shard: int, finder: RepeatFinder | None) -> ShardCounts:
+    """Count what `train_lines` gives of a shard and what it leaves out, and add its longer lines to `finder`."""
+    counts = ShardCounts()
+    start = 0
     for document in read_documents(shard_path):
+        lines = len(document.lines)
         if document.id in held_out.documents:
-            counts.held_out += len(document.lines)
-            continue
-        kept = len(_outside(document.lines, held_out.lines))
-        counts.documents += kept > 0
-        counts.lines += kept
-        counts.dropped += len(document.lines) - kept
+            counts.held_out += lines
+        else:
+            document_hash = line_hash(document.id)
+            kept = 0
+            for number, line in enumerate(document.lines, start=start):
+                hash_ = line_hash(line) if len(line) >= SHARED_LINE_CHARACTERS else None
+                if hash_ in held_out.lines:
+                    continue
+                kept += 1
+                if finder and hash_ is not None:
+                    finder.add(line, hash_, document_hash, shard, number)
+            counts.add(start, kept)
+            counts.dropped += lines - kept
+        start += lines
     return counts
 
 
@@ -213,6 +255,7 @@ def split(
     test_lines: int,
     seed: int,
     outputs: SplitOutputs,
+    deduplicate: bool = False,
     extract_counts: Sequence[Path] = (),
     tokenize_counts: Sequence[Path] = (),
 ) -> None:
@@ -224,6 +267,7 @@ def split(
         valid_lines, test_lines: how many lines valid and test should have at least.
         seed: another seed gives another choice of articles.
         outputs: where the results go.
+        deduplicate: drop training lines of 50 characters or more that repeat another one of the language.
         extract_counts, tokenize_counts: counts of the same shards, see `check_counts`.
 
     Raises:
@@ -235,14 +279,20 @@ def split(
     check_counts(language, total.documents, total.lines, extract_counts, tokenize_counts)
     valid = choose(_documents(shards), valid_lines, language, seed, without=held_out_of(test))
     held_out = held_out_of([*test, *valid])
-    train = [count_train(shard, held_out) for shard in shards]
-
-    documents = {"train": sum(each.documents for each in train), "valid": len(valid), "test": len(test)}
-    lines = {"train": sum(each.lines for each in train), "valid": _count_lines(valid), "test": _count_lines(test)}
+    with work_folder(outputs.held_out) as folder:
+        finder = RepeatFinder(folder) if deduplicate else None
+        counted = [count_train(path, held_out, number, finder) for number, path in enumerate(shards)]
+        nothing = [np.array([], dtype=np.uint32)] * len(shards)
+        repeats, differ_in_digits = finder.find(len(shards)) if finder else (nothing, None)
+    train = [each.without(numbers) for each, numbers in zip(counted, repeats, strict=True)]
+    documents = {"train": sum(each[0] for each in train), "valid": len(valid), "test": len(test)}
+    lines = {"train": sum(each[1] for each in train), "valid": _count_lines(valid), "test": _count_lines(test)}
     dropped = {
-        "train": sum(each.dropped for each in train),
-        "held_out": sum(each.held_out for each in train) - lines["valid"] - lines["test"],
+        "train": sum(each.dropped for each in counted),
+        "held_out": sum(each.held_out for each in counted) - lines["valid"] - lines["test"],
     }
+    if deduplicate:
+        dropped["repeated"] = sum(map(len, repeats))
     if total.lines != sum(lines.values()) + sum(dropped.values()):
         raise UserError(f"{language}: the tokenized shards changed while they were read; run again")
     if not lines["train"]:
@@ -254,16 +304,22 @@ def split(
 
     _write_lines(outputs.test, test)
     _write_lines(outputs.valid, valid)
-    write_json(outputs.held_out, {"documents": sorted(held_out.documents), "lines": sorted(held_out.lines)})
-    counts = {
+    numbers = {path.name: encode_numbers(each) for path, each in zip(shards, repeats, strict=True) if len(each)}
+    write_json(
+        outputs.held_out,
+        {"documents": sorted(held_out.documents), "lines": sorted(held_out.lines), "repeats": numbers},
+    )
+    counts: dict[str, Any] = {
         "language": language,
         "shards": [str(shard) for shard in shards],
         "documents": documents,
         "lines": lines,
         "dropped_duplicates": sum(dropped.values()),
         "dropped": dropped,
-        "train_lines": [each.lines for each in train],
+        "train_lines": [each[1] for each in train],
     }
+    if differ_in_digits is not None:
+        counts["differ_in_digits"] = differ_in_digits
     write_json(outputs.counts, counts)
     logging.info("%s: lines %s, dropped as duplicates %s", language, lines, dropped)
 
@@ -283,6 +339,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--valid", type=_positive, default=5000, help="lines that valid should have at least")
     parser.add_argument("--test", type=_positive, default=5000, help="lines that test should have at least")
     parser.add_argument("--seed", type=int, default=42, help="another seed, another choice of articles")
+    parser.add_argument(
+        "--deduplicate",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="drop training lines of 50 characters or more that repeat another one",
+    )
     parser.add_argument(
         "--extract-counts",
         type=Path,
@@ -313,6 +375,7 @@ def main(args: argparse.Namespace) -> None:
         args.test,
         args.seed,
         SplitOutputs(args.output_valid, args.output_test, args.held_out, args.output),
+        args.deduplicate,
         args.extract_counts,
         args.tokenize_counts,
     )
