@@ -59,7 +59,7 @@ def pipeline(language, raw):
     """Segmented lines, by the tokenize stage's function and the encoder."""
     paragraphs = [line.strip() for line in raw.split("\n") if line.strip()]
     document = Document("1", paragraphs)
-    tokenized = tokenize.tokenize_document(document, LineTokenizer(language), tokenize.TokenizeCounts(language))
+    tokenized = tokenize.tokenize_document(document, LineTokenizer(language, True), tokenize.TokenizeCounts(language))
     encoder = BPEEncoder(read_codes_of(CODES))
     return [encoder.encode(line) for line in tokenized.lines]
 
@@ -115,7 +115,8 @@ def assert_same(found, reference, unigram=True):
 
 def test_raw_text_gives_the_figures_of_the_binarized_data(run, reference):
     assert reference["en", "test"]["tokens"] > 20
-    model = ["--checkpoint", run / "model.pt", "--codes", run / "codes", "--pseudo", 3, "--text", *raw(run)]
+    model = ["--checkpoint", run / "model.pt", "--codes", run / "codes", "--lowercase-and-remove-accent"]
+    model += ["--pseudo", 3, "--text", *raw(run)]
     assert_same(scored(*model, "--data", run / "data"), reference)
     without = scored(*model)
     assert_same(without, reference, unigram=False)
@@ -133,7 +134,7 @@ def test_any_checkpoint_can_be_scored(run, reference):
 def test_the_exported_model_gives_the_same_figures(run, reference, tmp_path):
     folder = tmp_path / "export"
     words = ["export", "--model", str(run / "model.pt"), "--codes", str(run / "codes")]
-    run_stage(*words, "--vocabulary", run / "data" / "dict.txt", "--output", folder)
+    run_stage(*words, "--vocabulary", run / "data" / "dict.txt", "--lowercase-and-remove-accent", "--output", folder)
     splits = scored("--export", folder, "--data", run / "data", "--splits", "test", "--pseudo", 3)
     assert_same({(language, "text"): row for (language, _), row in splits.items()}, reference)
     assert_same(scored("--export", folder, "--text", *raw(run), "--pseudo", 3), reference, unigram=False)
@@ -259,7 +260,9 @@ def test_what_goes_wrong_is_said(run, tmp_path):
 def test_numbers_are_those_of_the_dictionary(run, tmp_path):
     dictionary = [*SPECIALS, "the", "an@@", "d"]
     (tmp_path / "text").write_text("the and\n")
-    texts.binarize_raw(tmp_path / "text", tmp_path / "ids", LineTokenizer("en"), read_codes(run / "codes"), dictionary)
+    texts.binarize_raw(
+        tmp_path / "text", tmp_path / "ids", LineTokenizer("en", True), read_codes(run / "codes"), dictionary
+    )
     (line,) = texts.first_lines(tmp_path / "ids", 5)
     assert line.tolist() == [5, SPECIALS.index("<unk>"), SPECIALS.index("</s>")], "`and` is one symbol of the codes"
     assert np.fromfile(tmp_path / "ids.bin", dtype="<i4").tolist() == line.tolist()

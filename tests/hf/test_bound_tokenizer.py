@@ -51,7 +51,7 @@ def by_stages(run):
 
 @cache
 def line_tokenizer(language):
-    return LineTokenizer(language, japanese=JAPANESE)
+    return LineTokenizer(language, True, japanese=JAPANESE)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -69,7 +69,8 @@ class Run:
     def export_arguments(self, output: Path, model: Path | None = None) -> list[str]:
         """The words after `wikixlm` of an export with everything that a card wants to know."""
         words = ["export", "--model", model or self.model, "--codes", self.folder / "codes"]
-        words += ["--vocabulary", self.folder / "vocab_mlm", "--japanese", JAPANESE, "--data", self.data]
+        words += ["--vocabulary", self.folder / "vocab_mlm", "--data", self.data]
+        words += ["--lowercase-and-remove-accent", "--japanese", JAPANESE]
         words += ["--manifest", self.folder / "manifest.json", "--evaluation", self.folder / "mlm_perplexity.tsv"]
         return [*map(str, words), "--output", str(output)]
 
@@ -91,7 +92,8 @@ def tokenize(folder: Path, language: str, lines: list[str]) -> tuple[list[str], 
     with atomic_text(shard) as stream:
         for number, line in enumerate(lines):
             write_document(stream, Document(str(number), [line]))
-    words = ["tokenize", "--input", shard, "--language", language, "--japanese", JAPANESE, "--output", tokenized]
+    words = ["tokenize", "--lowercase-and-remove-accent", "--japanese", JAPANESE, "--language", language]
+    words += ["--input", shard, "--output", tokenized]
     wikixlm(*words, "--counts", folder / "counts.json")
     documents = list(read_documents(tokenized))
     return [lines[int(document.id)] for document in documents], [document.lines[0] for document in documents]

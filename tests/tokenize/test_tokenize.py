@@ -38,6 +38,9 @@ def line_tokenizer(language, lowercase):
 def assert_same_symbols(reference, text, language, lowercase):
     reference.do_lowercase_and_remove_accent = lowercase
     tokens = line_tokenizer(language, lowercase).tokenize(text)
+    if language == "ro" and not lowercase:  # XLMTokenizer removes Romanian's diacritics even then
+        assert tokens == reference.moses_tokenize(reference.moses_pipeline(text, lang="ro"), lang="ro")
+        return
     symbols = [symbol for token in tokens for symbol in reference.bpe(token).split(" ")]
     expected = reference._tokenize(text, lang=language)
     if language == "th" and not lowercase:  # see test_white_space_within_thai
@@ -144,13 +147,13 @@ def kytea_model(tmp_path, monkeypatch):
 
 
 def test_japanese_as_xlm_tokenizer(reference, kytea_model):
-    tokenizer = LineTokenizer("ja", japanese="kytea")
+    tokenizer = LineTokenizer("ja", True, japanese="kytea")
     assert tokenizer.tokenize("東京都は、日本の首都") == ["東京都", "は", ",日本", "の", "首都"]
     check_japanese(reference, tokenizer, ["東京都は日本の首都 である。"])
 
 
 def test_japanese_dump_beside_the_checkout_as_xlm_tokenizer(reference, kytea_model):
-    tokenizer = LineTokenizer("ja", japanese="kytea")
+    tokenizer = LineTokenizer("ja", True, japanese="kytea")
     check_japanese(reference, tokenizer, lines_beside_the_checkout("ja", 15_000))
 
 
@@ -171,7 +174,7 @@ def test_white_space_within_japanese(kytea_model):
 def test_damaged_kytea_model(kytea_model):
     kytea_model.write_text("KyTea")
     with pytest.raises(UserError, match=r"KyTea can't read its model .*model.bin: Badly formed model"):
-        LineTokenizer("ja")
+        LineTokenizer("ja", True)
 
 
 def test_white_space_within_thai():
@@ -184,6 +187,12 @@ def test_white_space_within_thai():
         tokens = LineTokenizer("th", lowercase).tokenize("ไทย abc\u00a0def  \u2028\u3000x ต่าง ๆ")
         assert len(tokens) == 6
         assert tokens[:4] == ["ไทย", "abc", "def", "x"]
+
+
+def test_romanian_keeps_its_diacritics_with_its_case():
+    text = "Țara și România, în Iași."
+    assert " ".join(LineTokenizer("ro", False).tokenize(text)) == "Țara și România , în Iași ."
+    assert " ".join(LineTokenizer("ro", True).tokenize(text)) == "tara si romania , in iasi ."
 
 
 def one_clean_line(tokens):
@@ -232,25 +241,25 @@ def test_missing_extra(monkeypatch, tmp_path, language, japanese, module, extra)
     monkeypatch.setitem(sys.modules, module, None)
     (tmp_path / "model.bin").touch()
     with pytest.raises(UserError, match=rf"language {language} needs .*pip install 'wikixlm\[{extra}\]'"):
-        LineTokenizer(language, japanese=japanese, kytea_model=tmp_path / "model.bin")
+        LineTokenizer(language, True, japanese=japanese, kytea_model=tmp_path / "model.bin")
 
 
 def test_missing_kytea_model(monkeypatch, tmp_path):
     with pytest.raises(UserError, match=r"no/model.bin; build and install KyTea .* or set tokenize.japanese: fugashi"):
-        LineTokenizer("ja", kytea_model=tmp_path / "no/model.bin")
+        LineTokenizer("ja", True, kytea_model=tmp_path / "no/model.bin")
     (tmp_path / "a b").mkdir()
     (tmp_path / "a b/model.bin").touch()
     with pytest.raises(UserError, match="has a space"):
-        LineTokenizer("ja", kytea_model=tmp_path / "a b/model.bin")
+        LineTokenizer("ja", True, kytea_model=tmp_path / "a b/model.bin")
     monkeypatch.setattr(word_segmenters, "KYTEA_MODELS", ["~/local/model.bin"])
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UserError, match=f"not at {tmp_path}/local/model.bin"):
-        LineTokenizer("ja")
+        LineTokenizer("ja", True)
 
 
 def test_unknown_japanese_segmenter():
     with pytest.raises(UserError, match=r"tokenize.japanese: mecab; accepted: kytea, fugashi, moses"):
-        LineTokenizer("ja", japanese="mecab")
+        LineTokenizer("ja", True, japanese="mecab")
 
 
 def run_tokenize(folder, language, lowercase=True):

@@ -231,7 +231,7 @@ def test_a_changed_key_re_runs_what_reads_it(finished, changes, expected):
         ({"split": {"seed": 7}}, "split", {"corpus", "tokenize"}),
         ({"bpe": {"codes": 90}}, "learn_bpe", {"corpus", "tokenize", "split"}),
         ({"binarize": {"dataset_impl": "lazy"}}, "binarize", {"corpus", "tokenize", "split", "learn_bpe", "apply_bpe"}),
-        ({"tokenize": {"lowercase_and_remove_accent": False}}, "tokenize", set()),
+        ({"tokenize": {"lowercase_and_remove_accent": True}}, "tokenize", set()),
     ],
 )
 def test_a_changed_stage_re_runs_itself_and_what_follows(finished, changes, first, untouched):

@@ -228,7 +228,7 @@ def _add_preprocessing_arguments(parser: argparse.ArgumentParser) -> None:
         "--lowercase-and-remove-accent",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="with --text: as the run's tokenize.lowercase_and_remove_accent (default: as the export has it, else yes)",
+        help="with --text: as the run's tokenize.lowercase_and_remove_accent (default: as the export has it, else no)",
     )
     parser.add_argument("--japanese", choices=JAPANESE, help="with --text: as the run's tokenize.japanese")
     parser.add_argument("--kytea-model", type=Path, help="with --text: KyTea's model.bin, as for `wikixlm tokenize`")

@@ -49,7 +49,7 @@ def choose_preprocessing(export: Path | None, options: PreprocessingOptions) -> 
     own: dict[str, Any] = read_json(export / "config.json") if export else {}
     if options.codes is None and export is None:
         raise UserError("--text needs --codes, the BPE codes of the model's run: monolingual_data/processed/codes")
-    recorded = own.get("do_lowercase_and_remove_accent", True)
+    recorded = own.get("do_lowercase_and_remove_accent", False)
     return Preprocessing(
         merges=read_codes(options.codes) if options.codes else _exported_codes(export or Path()),
         lowercase=recorded if options.lowercase is None else options.lowercase,

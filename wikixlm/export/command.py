@@ -216,7 +216,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lowercase-and-remove-accent",
         action=argparse.BooleanOptionalAction,
-        default=True,
+        default=False,
         help="as the text was tokenized",
     )
     parser.add_argument("--japanese", choices=JAPANESE, default="kytea", help="as Japanese was tokenized")

@@ -110,7 +110,8 @@ class WikixlmTokenizer(XLMTokenizer):
     def _words(self, text: str) -> list[str]:
         if self._segment is None:
             text = self.moses_pipeline(text, lang=self._language)
-            text = romanian_preprocessing(text) if self._language == "ro" else text
+            if self._language == "ro" and self.do_lowercase_and_remove_accent:
+                text = romanian_preprocessing(text)
             words = self.moses_tokenize(text, lang=self._language)
         elif self._language == "zh":
             words = self.moses_pipeline(" ".join(self._segment(text)), lang="zh").split()

@@ -22,7 +22,8 @@ class LineTokenizer:
 
     Args:
         language: a Wikipedia's code, XLMTokenizer's `lang`.
-        lowercase_and_remove_accent: XLMTokenizer's `do_lowercase_and_remove_accent`.
+        lowercase_and_remove_accent: XLMTokenizer's `do_lowercase_and_remove_accent`. Without it Romanian keeps its
+            diacritics too, which XLMTokenizer always removes.
         japanese: `kytea` as XLMTokenizer; `fugashi` or `moses` (splits off punctuation, finds no words), which the
             model's tokenizer must do as well.
         kytea_model: KyTea's model file, see `word_segmenters.kytea`.
@@ -34,7 +35,7 @@ class LineTokenizer:
     def __init__(
         self,
         language: str,
-        lowercase_and_remove_accent: bool = True,
+        lowercase_and_remove_accent: bool,
         japanese: str = "kytea",
         kytea_model: Path | None = None,
     ) -> None:
@@ -55,7 +56,7 @@ class LineTokenizer:
                 word_segmenters.kytea(kytea_model) if japanese == "kytea" else word_segmenters.fugashi()
             )
         tokenize = Tokenizer(language)
-        if language == "ro":
+        if language == "ro" and self._lowercase:
             return lambda text: tokenize(normalise_romanian(self._clean(text)))
         return lambda text: tokenize(self._clean(text))
 

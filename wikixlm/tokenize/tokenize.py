@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lowercase-and-remove-accent",
         action=argparse.BooleanOptionalAction,
-        default=True,
+        default=False,
         help="XLMTokenizer's do_lowercase_and_remove_accent",
     )
     parser.add_argument(

@@ -16,6 +16,7 @@ from wikixlm.config import Config, ConfigError, load
 from wikixlm.errors import UserError
 from wikixlm.export.command import FILES, obstacle
 from wikixlm.tokenize import word_segmenters
+from wikixlm.tokenize.language_warnings import preprocessing_warnings
 
 # What the stages import that Snakemake does not bring along.
 STAGES_NEED = ("fairseq", "sacremoses", "tokenizers", "torch", "wikiextractor", "zstandard")
@@ -120,3 +121,11 @@ def must_start_on_slurm(executor: str) -> None:
     """Refuse where jobs would go to SLURM by a path with a space, which its plugin does not quote."""
     if executor == "slurm" and any(map(str.isspace, sys.executable)):
         refuse(f"SLURM jobs can't start {sys.executable}: its path has a space; move or clone to one without")
+
+
+def warn_of_preprocessing(cfg: Config) -> None:
+    """Warn of languages that the preprocessing harms."""
+    for warning in preprocessing_warnings(
+        cfg.languages, cfg.tokenize.lowercase_and_remove_accent, cfg.tokenize.japanese
+    ):
+        console.warn(warning)
