@@ -85,6 +85,23 @@ def test_loss_and_gradients_equal_the_stock_criterions(task, models, indices):
     assert "correct" not in log
 
 
+def test_a_batch_that_does_not_count_adds_nothing(task, models):
+    from wikixlm.train.fairseq.criterion import MaskedTokensLoss
+
+    _, ours = models
+    criterion = MaskedTokensLoss(task)
+    ours.zero_grad()
+    loss, size, log = criterion(ours, task.dataset("train").collater([]))
+    loss.backward()
+    assert size == loss.item() == log["loss"].item() == log["ntokens"] == 0
+    gradients = [parameter.grad for parameter in ours.parameters() if parameter.requires_grad]
+    assert not any(gradient.any() for gradient in gradients), "all are there, and zero: workers average all of them"
+    ours.eval()
+    _, _, log = task.valid_step(task.dataset("valid").collater([]), ours, criterion)
+    ours.train()
+    assert not log["by_language"].any()
+
+
 def test_held_out_figures_are_the_same_however_batches_are_cut(task, models):
     from fairseq import metrics
 

@@ -86,6 +86,8 @@ def test_half_precision_is_built_for_both_formats_and_trained_by_the_named_optim
     cfg = OmegaConf.create(
         {
             "optimizer": {"_name": "wikixlm_adamw", "lr": [0.1]},
+            "optimization": {"update_freq": [1]},
+            "distributed_training": {"distributed_world_size": 1, "ddp_backend": "legacy_ddp"},
             "common": {"bf16": False, "fp16_scale_window": 4, "fp16_init_scale": 8, "fp16_scale_tolerance": 0.0,
                        "threshold_loss_scale": None, "min_loss_scale": 0.1},
         }
@@ -96,6 +98,48 @@ def test_half_precision_is_built_for_both_formats_and_trained_by_the_named_optim
     assert [master.shape for master in optimizer.fp32_params] == [one.shape for one in parameters]
     assert optimizer.scaler.loss_scale == 8
     assert optimizer.state_dict()["loss_scale"] == 8
+
+
+def summed_gradient(update_freq: int, workers: int = 1, backend: str = "legacy_ddp") -> torch.Tensor:
+    """The gradient of 64 batches of a layer in bf16, as the optimizer sees it, relative to the exact sum."""
+    cfg = OmegaConf.create(
+        {
+            "optimizer": {"_name": "wikixlm_adamw", "lr": [0.1]}, "optimization": {"update_freq": [update_freq]},
+            "distributed_training": {"distributed_world_size": workers, "ddp_backend": backend},
+            "common": {"bf16": True, "fp16_scale_window": 1},
+        }
+    )  # fmt: skip
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(64, 1, bias=False).bfloat16()
+    optimizer = HalfPrecision.build_optimizer(cfg, list(layer.parameters()))
+    exact = torch.zeros(1, 64)
+    optimizer.zero_grad()
+    for _ in range(64):
+        batch = (1 + torch.rand(1, 64)).bfloat16()
+        exact += batch.float()
+        optimizer.backward(layer(batch).float().sum())
+    optimizer.clip_grad_norm(0)
+    return optimizer.fp32_params[0].grad / exact
+
+
+def test_several_batches_gradients_are_added_up_in_fp32():
+    assert (summed_gradient(64) - 1).abs().max() < 1e-6
+    # what it was, and still is where torch's DistributedDataParallel adds up
+    assert (summed_gradient(64, workers=2, backend="pytorch_ddp") - 1).abs().max() > 1e-3
+
+
+def test_workers_drop_different_units_and_the_first_those_of_one_alone(installed):
+    drawn = {}
+    for rank in (0, 1, 2):
+        cfg = OmegaConf.create({"common": {"seed": 3}})
+        one = types.SimpleNamespace(cfg=cfg, data_parallel_rank=rank, get_num_updates=lambda: 7)
+        for _ in range(2):
+            Trainer._set_seed(one)
+            drawn.setdefault(rank, []).append(torch.rand(4).tolist())
+    assert all(first == second for first, second in drawn.values())
+    torch.manual_seed(3 + 7)
+    assert drawn[0][0] == torch.rand(4).tolist()
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
@@ -129,7 +173,8 @@ def trainer(optimizer, workers: int = 1, clip: float = 1.0):
 @pytest.fixture
 def installed(monkeypatch):
     """Fairseq's own functions; the trainer has the recipe's patches of them until the end of the test."""
-    places = {"clip_grad_norm": Trainer, "_reduce_and_log_stats": Trainer, "save_checkpoint": checkpoint_utils}
+    places = {"clip_grad_norm": Trainer, "_reduce_and_log_stats": Trainer, "save_checkpoint": checkpoint_utils,
+              "_set_seed": Trainer}  # fmt: skip
     # a test before may have loaded the recipe, which patches them for good
     own = {name: inspect.unwrap(getattr(place, name)) for name, place in places.items()}
     for name, place in places.items():

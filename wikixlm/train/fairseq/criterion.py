@@ -29,6 +29,8 @@ class MaskedTokensLoss(FairseqCriterion):
         logits, _ = model(**sample["net_input"])
         target = sample["target"]
         loss = getattr(model, "cross_entropy", summed_cross_entropy)(logits, target)  # the model's may be compiled
+        if not sample["ntargets"]:  # a batch that doesn't count
+            loss = 0.0 * loss
         log = {
             "loss": loss.detach(),
             "sample_size": sample["ntargets"],
@@ -36,7 +38,7 @@ class MaskedTokensLoss(FairseqCriterion):
             "nsentences": sample["nsentences"],
         }
         if not model.training:
-            log["correct"] = logits.argmax(dim=-1).eq(target).sum()
+            log["correct"] = logits.argmax(dim=-1).eq(target).sum() * bool(sample["ntargets"])
         return loss, sample["ntargets"], log
 
     @staticmethod

@@ -101,9 +101,13 @@ class _Examples(FairseqDataset):
         ]
 
     def collater(self, samples: Sequence[int]) -> Batch:
-        """The batch of the examples `samples`, which are of one language; {} where a worker has none left."""
+        """The batch of the examples `samples`, which are of one language.
+
+        A worker that has none left gets one example that doesn't count. (From {}, fairseq makes a batch of its own, for
+        which it zeroes the sample size of all this worker's batches of the update: gradients come out too large.)
+        """
         if len(samples) == 0:
-            return {}
+            return {**self.collater([0]), "ntargets": 0, "ntokens": 0, "nsentences": 0}
         position = int(np.searchsorted(self.offsets, samples[0], side="right")) - 1
         draws = np.asarray(samples, dtype=np.int64) - self.offsets[position]
         return self._batch(position, draws)

@@ -23,7 +23,16 @@ class HalfPrecision(FP16Optimizer):
 
     @classmethod
     def build_optimizer(cls, cfg: Any, params: list[nn.Parameter], **options: Any) -> "HalfPrecision":
-        """Around the optimizer that `cfg` names, which sees nothing but the masters."""
+        """Around the optimizer that `cfg` names, which sees nothing but the masters.
+
+        The gradients of several batches are added up in fp32: in bf16 the sum of 64 is off by a percent. (Not over
+        several GPUs: torch's DistributedDataParallel wants gradients in the weights' format.)
+        """
+        training = cfg.distributed_training
+        reduced_by_torch = training.distributed_world_size > 1 and training.ddp_backend != "legacy_ddp"
+        if max(cfg.optimization.update_freq) > 1 and not reduced_by_torch:
+            for parameter in params:
+                parameter.grad_dtype = torch.float32
         masters = cls.build_fp32_params(cfg.optimizer, params, flatten=False)
         return cls(cfg, params, optim.build_optimizer(cfg.optimizer, masters), masters, **options)
 

@@ -161,8 +161,31 @@ def log_update() -> None:
     Trainer._reduce_and_log_stats = log_update
 
 
+def set_seed() -> None:
+    """Seed dropout by worker as well: with the same seed all workers would drop the same units of their batches.
+
+    The first worker keeps fairseq's seed, so one worker trains as ever.
+    """
+    from fairseq import utils
+    from fairseq.trainer import Trainer
+
+    from wikixlm.model.stateless_random import derive_key
+
+    original = Trainer._set_seed
+
+    @functools.wraps(original)
+    def set_seed(self: Any) -> None:
+        if rank := self.data_parallel_rank:
+            key = int(derive_key(self.cfg.common.seed, self.get_num_updates(), rank)[0])
+            utils.set_torch_seed(key >> 1)  # torch's seeds are signed
+        else:
+            original(self)
+
+    Trainer._set_seed = set_seed
+
+
 TRAINER = (load_checkpoint, save_checkpoint, validate_and_save, write_metrics)
-RECIPE = (save_checkpoint, half_precision, clip_grad_norm, log_update)
+RECIPE = (save_checkpoint, half_precision, set_seed, clip_grad_norm, log_update)
 
 _applied: set[Callable[[], None]] = set()
 
