@@ -31,6 +31,11 @@ def train(
     data: Path, save_dir: Path, *options: str, languages: str = "en,bg", workers: int = 1
 ) -> list[dict[str, str]]:
     """Run fairseq-train; returns the validations' figures, in order."""
+    return figures(run(data, save_dir, *options, languages=languages, workers=workers), "valid")
+
+
+def run(data: Path, save_dir: Path, *options: str, languages: str = "en,bg", workers: int = 1) -> str:
+    """Run fairseq-train; returns its log."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={workers}"] if workers > 1 else []
     command = [sys.executable, *launcher, "-m", "wikixlm.train.fairseq.run", "fairseq-train", str(data)]
     command += [*RECIPE_ARGUMENTS, "--monolingual-langs", languages, "--save-dir", str(save_dir), *options]
@@ -38,7 +43,12 @@ def train(
         command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    lines = [line.partition("| INFO | valid | ")[2] for line in done.stdout.splitlines()]
+    return done.stdout
+
+
+def figures(log: str, kind: str) -> list[dict[str, str]]:
+    """The rows of a kind (`train_inner`, `valid`) in a log, in order."""
+    lines = [line.partition(f"| INFO | {kind} | ")[2] for line in log.splitlines()]
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
@@ -95,6 +105,28 @@ def test_a_resumed_run_in_half_precision_ends_bit_identical(data, tmp_path):
     assert_resumed_is_identical(data, tmp_path / "whole", 4, tmp_path / "resumed", *options)
 
 
+MUON = ["--optimizer", "wikixlm_muon", "--lr", "0.01", "--embedding-lr", "2e-3", "--hidden-gain", "0.2"]
+
+
+@pytest.mark.parametrize("precision", [pytest.param([], marks=pytest.mark.slow), ["--bf16"]], ids=["fp32", "bf16"])
+def test_a_resumed_run_with_muon_ends_bit_identical(data, tmp_path, precision):
+    options = ["--max-tokens", "256", "--max-update", "8", "--save-interval-updates", "4", *MUON, *precision]
+    figures = train(data, tmp_path / "whole", *options)
+    assert float(figures[-1]["valid_loss"]) < float(figures[0]["valid_loss"])
+    assert_resumed_is_identical(data, tmp_path / "whole", 4, tmp_path / "resumed", *options)
+
+
+def test_two_workers_with_muon_give_the_figures_of_one(data, tmp_path):
+    """And one that goes on, with what each of the two has saved, from update 4."""
+    options = ["--max-tokens", "128", "--dropout", "0", "--attention-dropout", "0", "--lr-decay", "none", *MUON]
+    one = train(data, tmp_path / "one", *options, "--max-update", "8", "--update-freq", "2")
+    train(data, tmp_path / "two", *options, "--max-update", "4", workers=2)
+    options += ["--load-checkpoint-on-all-dp-ranks"]  # as `wikixlm train` has it
+    two = train(data, tmp_path / "two", *options, "--max-update", "8", workers=2)
+    for name in one[-1]:
+        assert float(one[-1][name]) == pytest.approx(float(two[-1][name]), abs=2e-3)
+
+
 @pytest.mark.slow
 def test_two_workers_give_the_figures_of_one_with_update_freq_2(data, tmp_path):
     options = ["--max-tokens", "128", "--max-update", "8", "--dropout", "0", "--attention-dropout", "0"]
@@ -103,6 +135,17 @@ def test_two_workers_give_the_figures_of_one_with_update_freq_2(data, tmp_path):
     assert len(one) == len(two) >= 1
     for name in one[-1]:
         assert float(one[-1][name]) == pytest.approx(float(two[-1][name]), abs=1e-4)
+
+
+def test_the_last_gradients_of_an_epoch_have_the_right_size(data, tmp_path):
+    """15 batches, four an update: the second worker's last one doesn't count, but the one before it does."""
+    options = ["--max-tokens", "96", "--max-update", "4", "--dropout", "0", "--attention-dropout", "0"]
+    options += ["--disable-validation"]
+    one = figures(run(data, tmp_path / "one", *options, "--update-freq", "4"), "train_inner")
+    two = figures(run(data, tmp_path / "two", *options, "--update-freq", "2", workers=2), "train_inner")
+    assert len(one) == len(two) == 4
+    for name in ("gnorm", "loss"):
+        assert [float(row[name]) for row in two] == pytest.approx([float(row[name]) for row in one], abs=2e-3)
 
 
 def test_going_on_with_another_language_starts_from_what_was_learned(finished, tmp_path):

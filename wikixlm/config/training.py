@@ -28,7 +28,14 @@ class TrainSettings(Section):
     max_tokens: Positive = Field(description="tokens per batch and GPU")
     tokens_per_sample: BlockLength = Field(description="tokens per block of text")
     update_freq: Positive = Field(description="batches accumulated per update")
-    lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate")
+    optimizer: Literal["muon", "adamw"] = Field(
+        description="`muon`: for the layers' matrices, with AdamW for embeddings, norms and biases; `adamw`: for all; "
+        "recipe `wikixlm`"
+    )
+    lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate; with an `embedding_lr`: of the matrices")
+    embedding_lr: Annotated[float, Field(gt=0)] | None = Field(
+        description="peak learning rate of embeddings, norms and biases, `null`: lr; recipe `wikixlm`"
+    )
     warmup_updates: Natural = Field(
         description="updates of linear warm-up, the first at lr / warmup_updates; recipe `tutorial`: from lr / 100"
     )
@@ -54,6 +61,10 @@ class TrainSettings(Section):
     neighbour_logit: Annotated[float, Field(ge=0)] = Field(
         description="first-layer heads start out looking 1, 2, … places before and behind, by this attention logit; "
         "0: nowhere; needs a position_scale; recipe `wikixlm`"
+    )
+    hidden_gain: Annotated[float, Field(ge=0)] = Field(
+        description="value, output, feed-forward and head weights start with deviation gain/√width, 0: 0.02 as BERT; "
+        "recipe `wikixlm`"
     )
     compile: bool = Field(description="torch.compile on each layer and the loss; recipe `wikixlm`")
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(

@@ -1,4 +1,4 @@
-"""The network's initial weights: BERT's, except for three things that decide how soon context is learned.
+"""The network's initial weights: BERT's, except for four things that decide how soon context is learned.
 
 A masked language model first learns how often each symbol occurs, and stays there until its attention finds the
 neighbours of a masked position; from random weights that needs thousands of updates. Here the first layer's heads
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wikixlm.model.network import Attention, MaskedLanguageModel, NetworkConfig
+from wikixlm.model.network import Attention, Layer, MaskedLanguageModel, NetworkConfig
 
 BERT_STD = 0.02  # init_bert_params of fairseq and transformers
 MAX_FREQUENCY = math.pi  # radians per position, at which neighbours are as far apart as can be
@@ -27,6 +27,8 @@ class InitConfig:
             gives attention logits of variance 1 at any width; 0: `BERT_STD`.
         neighbour_logit: the attention logit with which each head of the first layer attends to one relative position:
             one before, one behind, two before, two behind and so on; 0: none.
+        hidden_gain: all other matrices of the layers, and the head's, start at a standard deviation of
+            gain / sqrt(embed_dim), which keeps the sizes of their outputs from growing with the width; 0: `BERT_STD`.
 
     Raises:
         ValueError: `neighbour_logit` without sinusoids, by which relative positions are distinguished.
@@ -35,6 +37,7 @@ class InitConfig:
     position_scale: float = 0.0
     attention_gain: float = 0.0
     neighbour_logit: float = 0.0
+    hidden_gain: float = 0.0
 
     def __post_init__(self) -> None:
         if self.neighbour_logit and not self.position_scale:
@@ -52,6 +55,9 @@ def initialize(model: MaskedLanguageModel, init: InitConfig) -> None:
     for attention in attentions if init.attention_gain else ():
         for projection in (attention.q_proj, attention.k_proj):
             projection.weight.normal_(0.0, init.attention_gain / math.sqrt(config.embed_dim))
+    if init.hidden_gain:
+        for matrix in hidden_matrices(model):
+            matrix.mul_(init.hidden_gain / math.sqrt(config.embed_dim) / BERT_STD)
     if init.neighbour_logit:
         mean_square = pair_mean_square(config, init.position_scale)
         attend_to_neighbours(attentions[0], init.neighbour_logit, mean_square)
@@ -66,6 +72,15 @@ def initialize_as_bert(model: MaskedLanguageModel) -> None:
             module.bias.zero_()
     for embedding in (model.sentence_encoder.embed_positions, model.sentence_encoder.embed_tokens):
         embedding.weight[model.config.pad].zero_()
+
+
+def hidden_matrices(model: MaskedLanguageModel) -> list[Tensor]:
+    """The weights of values, attention outputs, feed-forward layers and the head's transform."""
+    modules = [model.lm_head_transform_weight]
+    for layer in model.sentence_encoder.layers:
+        assert isinstance(layer, Layer)
+        modules += [layer.self_attn.v_proj, layer.self_attn.out_proj, layer.fc1, layer.fc2]
+    return [module.weight for module in modules]
 
 
 def angular_frequencies(embed_dim: int) -> Tensor:

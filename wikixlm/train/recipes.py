@@ -15,12 +15,12 @@ from wikixlm.train.fairseq import USER_DIR
 GOAL = ("max_update", "save_interval_updates")
 
 # The keys that are no option of fairseq-train; every other key is an option of the recipe `wikixlm`.
-_NO_OPTION = {*GOAL, "recipe", "arch", "precision", "init_from", "extra_args"}
+_NO_OPTION = {*GOAL, "recipe", "arch", "optimizer", "precision", "init_from", "extra_args"}
 _OTHER_NAMES = {"compile": "compile_layers"}
 
 _WIKIXLM = [
     *["--user-dir", str(USER_DIR), "--task", "wikixlm_mlm", "--arch", "wikixlm_base", "--no-epoch-checkpoints"],
-    *["--criterion", "wikixlm_masked_lm", "--lr-scheduler", "wikixlm_warmup", "--optimizer", "wikixlm_adamw"],
+    *["--criterion", "wikixlm_masked_lm", "--lr-scheduler", "wikixlm_warmup"],
     *["--adam-betas", "(0.9, 0.98)", "--adam-eps", "1e-06", "--weight-decay", "0.0"],  # betas and eps: XLM's README
 ]
 
@@ -40,7 +40,8 @@ _TUTORIAL_KEYS = (
 def wikixlm_arguments(settings: TrainSettings, languages: list[str]) -> list[str]:
     """Arguments for the classes in wikixlm/train/fairseq; `xlm_base` means the same dimensions there."""
     keys = (key for key in TrainSettings.model_fields if key not in _NO_OPTION)
-    return [*_WIKIXLM, "--monolingual-langs", ",".join(languages), *_options(settings, keys)]
+    optimizer = ["--optimizer", f"wikixlm_{settings.optimizer}"]
+    return [*_WIKIXLM, *optimizer, "--monolingual-langs", ",".join(languages), *_options(settings, keys)]
 
 
 def tutorial_arguments(settings: TrainSettings, languages: list[str]) -> list[str]:

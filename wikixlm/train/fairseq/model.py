@@ -12,6 +12,7 @@ from torch import Tensor
 from wikixlm.config.dimensions import XLM_BASE
 from wikixlm.model.initialization import InitConfig, initialize
 from wikixlm.model.network import MaskedLanguageModel, NetworkConfig, summed_cross_entropy
+from wikixlm.train.fairseq.muon import tag_hidden_matrices
 
 # What `xlm_base` means in fairseq, with XLM's LayerNorm on the embeddings.
 _BASE = {
@@ -32,6 +33,7 @@ _BASE = {
     "position_scale": InitConfig.position_scale,
     "attention_gain": InitConfig.attention_gain,
     "neighbour_logit": InitConfig.neighbour_logit,
+    "hidden_gain": 0.0,
     "compile_layers": False,
 }
 # Options that the network, as BertForMaskedLM, has one value for; another one would be ignored silently.
@@ -104,6 +106,13 @@ class WikixlmModel(BaseFairseqModel):
             "(0: to none)",
         )
         parser.add_argument(
+            "--hidden-gain",
+            type=float,
+            metavar="G",
+            help="value, output, feed-forward and head weights start with standard deviation G / sqrt(width) "
+            "(0: 0.02, as BERT's)",
+        )
+        parser.add_argument(
             "--compile-layers", action="store_true", help="compile each layer, and the loss, with torch.compile"
         )
 
@@ -116,7 +125,11 @@ class WikixlmModel(BaseFairseqModel):
         config = network_config(args, len(dictionary), len(task.languages), dictionary.pad())
         args.max_positions = config.max_positions
         network = MaskedLanguageModel(config)
-        initialize(network, InitConfig(args.position_scale, args.attention_gain, args.neighbour_logit))
+        initialize(
+            network, InitConfig(args.position_scale, args.attention_gain, args.neighbour_logit, args.hidden_gain)
+        )
+        for part in (network.sentence_encoder.layers, network.lm_head_transform_weight):
+            tag_hidden_matrices(part)
         model = cls(network)
         if args.compile_layers:
             model.compile_parts()
