@@ -2,7 +2,7 @@
 
 Needs: export/, English among the languages; xnli.local, or dumps.contact for a download.
 Makes: xnli/ as downloaded, work/xnli/, models/xnli/seed-{seed}/, evaluation/xnli.tsv. checkpoints/xnli/ is no rule's
-       output, so that a killed fine-tuning goes on from its last checkpoint.
+       output, so that a killed fine-tuning resumes from its last checkpoint.
 """
 
 
@@ -11,7 +11,7 @@ localrules:
 
 
 rule download_xnli:
-    """Both archives, the same content every time; whatever breaks, the next call goes on where this one stopped."""
+    """Both archives, the same content every time; whatever breaks, the next call resumes where this one stopped."""
     output:
         layout.XNLI_MANIFEST,
     log:

@@ -2,7 +2,7 @@
 
 Needs: monolingual_data/fairseq_processed/.
 Makes: models/mlm/model.pt. The save directory checkpoints/mlm is fairseq's own and no rule's output, because
-       Snakemake deletes outputs before a rerun and a killed training must go on from its last checkpoint.
+       Snakemake deletes outputs before a rerun and a killed training must resume from its last checkpoint.
 """
 
 

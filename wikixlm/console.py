@@ -13,7 +13,7 @@ from typing import TextIO
 
 from wikixlm.errors import UserError
 
-# How the lines begin that say so.
+# The beginnings of an error's and a warning's line.
 ERROR, WARNING = "error: ", "warning: "
 
 _terminal: TextIO | None = None
@@ -79,7 +79,7 @@ def say(line: str) -> None:
 
 
 def warn(message: str) -> None:
-    """Say `warning: message`, for what a user should know while the run goes on."""
+    """Say `warning: message`, for what a user should know though the run continues."""
     say(f"{WARNING}{' '.join(message.split())}")
 
 

@@ -28,7 +28,7 @@ class Job(NamedTuple):
         rule: its rule.
         logs: its log files, by the names that the rule has for them, with the paths to open.
         elsewhere: it ran on a cluster, so that its own line did not come to this terminal.
-        grouped: Snakemake tells of it because a job of its group failed, which need not be this one.
+        grouped: Snakemake reports it because a job of its group failed, which need not be this one.
     """
 
     rule: str
@@ -93,9 +93,9 @@ class FailureSummary(logging.Handler):
     def print(self) -> None:
         """Write the lines; nothing where nothing failed."""
         causes = [(job, job.cause(self._begun)) for job in self._failed.values()]
-        told = any(cause for _, cause in causes)
+        explained = any(cause for _, cause in causes)
         lines = [f"{ERROR}{cause}" for cause in self._causes]
-        lines += [cause or job.silence() for job, cause in causes if cause or not (job.grouped and told)]
+        lines += [cause or job.silence() for job, cause in causes if cause or not (job.grouped and explained)]
         for line in dict.fromkeys(lines):
             print(line, file=sys.stderr, flush=True)
 

@@ -70,7 +70,7 @@ def minutes(stage: str, megabytes: float, workers: int = 1) -> int:
 
 
 def source_megabytes(paths: Iterable[str]) -> float:
-    """MB of a language's source: text files, a dump, or the dump that a manifest tells of.
+    """MB of a language's source: text files, a dump, or the dump that a manifest describes.
 
     Raises:
         FileNotFoundError: it is not there yet.
