@@ -104,6 +104,38 @@ def write_metrics() -> None:
     log.add_metrics_handler()
 
 
+def epoch_position() -> None:
+    """Save the place in an epoch in examples over all workers: a training resumes with other workers or batch sizes.
+
+    fairseq saves how many batches each worker has read. With twice the workers that is twice as far as the training was
+    (data is skipped, or the epoch is over: "Cannot resume training due to dataloader mismatch"), with half of them half
+    as far (data is read twice). With batches of the same size the place is exact. With another size fairseq shuffles
+    the batches anew: the number of examples that are left is right, but not which ones.
+    """
+    from fairseq.data.iterators import EpochBatchIterator
+
+    save, load = EpochBatchIterator.state_dict, EpochBatchIterator.load_state_dict
+
+    def examples_of_all_workers(iterator: Any) -> int:
+        """In one batch each; the last batch of a language may have fewer."""
+        return int(iterator.num_shards) * max(map(len, iterator.frozen_batches))
+
+    @functools.wraps(save)
+    def state_dict(self: Any) -> dict[str, Any]:
+        state: dict[str, Any] = save(self)
+        return {**state, "examples": state["iterations_in_epoch"] * examples_of_all_workers(self)}
+
+    @functools.wraps(load)
+    def load_state_dict(self: Any, state: dict[str, Any]) -> None:
+        if "examples" in state:
+            batches = state["examples"] // examples_of_all_workers(self)
+            state = {**state, "iterations_in_epoch": min(batches, len(self) - 1)}
+        load(self, state)
+
+    EpochBatchIterator.state_dict = state_dict
+    EpochBatchIterator.load_state_dict = load_state_dict
+
+
 def half_precision() -> None:
     """Train in bf16 and fp16 with `HalfPrecision`: fewer steps, and checkpoints that hold the fp32 weights."""
     from fairseq import optim
@@ -184,7 +216,7 @@ def set_seed() -> None:
     Trainer._set_seed = set_seed
 
 
-TRAINER = (load_checkpoint, save_checkpoint, validate_and_save, write_metrics)
+TRAINER = (load_checkpoint, save_checkpoint, validate_and_save, write_metrics, epoch_position)
 RECIPE = (save_checkpoint, half_precision, set_seed, clip_grad_norm, log_update)
 
 _applied: set[Callable[[], None]] = set()
