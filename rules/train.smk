@@ -28,7 +28,7 @@ rule train_mlm:
             keep=cfg.train.keep_checkpoints,
             tensorboard="--tensorboard" if cfg.train.tensorboard else "",
         ),
-        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        mem_mb=lambda wildcards, attempt: cfg.training_megabytes() * attempt,
         runtime=1440,
     params:
         languages=cfg.languages,

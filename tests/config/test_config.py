@@ -146,3 +146,11 @@ def test_the_reference_has_not_drifted(path, made):
     committed, current = path.read_text().splitlines(), made().splitlines()
     difference = "\n".join(difflib.unified_diff(committed, current, str(path), "make docs", lineterm=""))
     assert not difference, f"run `make docs`\n{difference}"
+
+
+def test_the_training_asks_for_more_memory_with_more_gpus_and_weights():
+    ask = [load(BASE_CONFIG, {"train": {"gpus": gpus}}).training_megabytes() for gpus in (1, 2, 8)]
+    assert 14_000 < ask[0] < 18_000
+    assert ask[1] - ask[0] == (ask[2] - ask[0]) / 7 > 4_000
+    larger = {"encoder_layers": 16, "encoder_embed_dim": 1280, "encoder_ffn_embed_dim": 5120, "gpus": 8}
+    assert load(BASE_CONFIG, {"train": {**larger, "encoder_attention_heads": 16}}).training_megabytes() > 70_000

@@ -17,7 +17,9 @@ from tests.support import fairseq_data as factory
 from wikixlm.errors import UserError
 from wikixlm.files import sha256
 from wikixlm.train import checkpoints
-from wikixlm.train.fairseq import compat
+from wikixlm.train.fairseq import compat, patches
+
+HISTORY = {"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {"best": None}, "num_updates": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +179,27 @@ def test_bf16_is_a_number_format_and_no_tpu(words, tpu):
     args = options.parse_args_and_arch(options.get_training_parser(), line)
     assert args.tpu is tpu
     assert args.bf16 is ("--bf16" in words)
+
+
+def test_a_checkpoint_is_mapped_and_not_read(tmp_path, monkeypatch):
+    """So that the workers of a machine share one copy of it."""
+    from fairseq import checkpoint_utils
+
+    monkeypatch.setattr(checkpoint_utils, "load_checkpoint_to_cpu", None)
+    patches.load_checkpoint()
+    state = {"model": {"weight": torch.ones(1000)}, "optimizer_history": [HISTORY], "cfg": None}
+    state |= {"extra_state": {"train_iterator": {"epoch": 1}}, "args": None}
+    torch.save(state, tmp_path / "checkpoint.pt")
+    weight = checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "checkpoint.pt"))["model"]["weight"]
+    assert mapped_file(weight.data_ptr()) == str(tmp_path / "checkpoint.pt")
+    assert weight.sum() == 1000
+
+
+def mapped_file(address):
+    """The file that lies at an address of this process's memory; empty where it is no file's."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        between, _, _, _, _, *name = line.split(maxsplit=5)
+        start, end = (int(number, 16) for number in between.split("-"))
+        if start <= address < end:
+            return "".join(name)
+    return ""

@@ -67,6 +67,11 @@ class Config(Section):
         """The namespaces of a language that count as text."""
         return self.extract.namespaces_per_language.get(lang, self.extract.namespaces)
 
+    def training_megabytes(self) -> int:
+        """Memory of the training on each node; each worker adds a process, and the weights that it loads."""
+        weights = self.train.dimensions.weights(self.bpe.codes)
+        return 10_000 + self.train.gpus * (4_000 + round(12e-6 * weights))
+
     def shaping(self) -> str:
         """The configuration without its operational keys, and without what is done with the finished model, as JSON."""
         content = self.model_dump(mode="json", exclude={"xnli"})

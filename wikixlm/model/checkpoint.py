@@ -77,8 +77,8 @@ class TrainedModel:
             raise UserError(f"{self.path} does not keep its number of attention heads, as model.pt does")
 
 
-def load_state(path: Path, mmap: bool = True) -> State:
-    """The content of a checkpoint; with `mmap` its tensors are mapped from the file, and read when they are used.
+def load_state(path: Path) -> State:
+    """The content of a checkpoint; its tensors are mapped from the file, and read when they are used.
 
     Raises:
         UserError: the file is missing, cut short, garbled, no checkpoint of fairseq, or would run code.
@@ -91,7 +91,7 @@ def load_state(path: Path, mmap: bool = True) -> State:
     # on its way out it would remove what fairseq's own loading needs.)
     torch.serialization.add_safe_globals([argparse.Namespace])
     try:
-        state = torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
+        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except pickle.UnpicklingError as failure:
         # torch's own words advise to switch the protection off.
         names = re.findall(r"GLOBAL ([\w.]+)", str(failure))

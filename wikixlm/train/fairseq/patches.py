@@ -22,7 +22,9 @@ STOPPED = "stopped between two updates"
 
 
 def load_checkpoint() -> None:
-    """Load a checkpoint's tensors and counters only; its `cfg` and `args` are ignored.
+    """Load a checkpoint's tensors and counters only, mapped from its file; its `cfg` and `args` are ignored.
+
+    Every worker of a machine loads all of it, weights and optimizer state; mapped, they share its pages.
 
     fairseq composes a configuration from `args`, and its builders evaluate some of the options as Python. The trainer
     needs neither: it builds what its own command line says.
@@ -32,7 +34,7 @@ def load_checkpoint() -> None:
     from wikixlm.model.checkpoint import load_state
 
     def load_checkpoint_to_cpu(path: str, arg_overrides: Any = None, load_on_all_ranks: bool = False) -> dict[str, Any]:
-        state = load_state(Path(path), mmap=False)
+        state = load_state(Path(path))
         state["cfg"] = state["args"] = None
         upgraded: dict[str, Any] = checkpoint_utils._upgrade_state_dict(state)
         return upgraded
