@@ -86,7 +86,8 @@ def warn(message: str) -> None:
 def relay(line: str) -> None:
     """Show on the terminal what a program that was started here has said, where until now only the log has it."""
     if _terminal is not None:
-        print(printable(line), file=_terminal, flush=True)
+        with contextlib.suppress(OSError):  # it was closed
+            print(printable(line), file=_terminal, flush=True)
 
 
 def error(message: str) -> None:

@@ -38,6 +38,7 @@ def stop(arguments, folder, number, to_all=False):
 
 
 CASES = [
+    pytest.param(signal.SIGHUP, 1, False, id="SIGHUP"),
     pytest.param(signal.SIGTERM, 1, True, id="SIGTERM to every process", marks=pytest.mark.slow),
     pytest.param(signal.SIGUSR1, 2, False, id="SIGUSR1, 2 workers", marks=pytest.mark.slow),
     pytest.param(signal.SIGTERM, 2, True, id="SIGTERM to every process, 2 workers", marks=pytest.mark.slow),

@@ -1,6 +1,6 @@
-"""Ending a training early from outside: SIGTERM, SIGUSR1 or a time limit ask the trainer to save a checkpoint and stop.
+"""Ending a training early from outside: a signal or a time limit asks the trainer to save a checkpoint and stop.
 
-A second signal gives it 30 seconds.
+The signals are SIGTERM, SIGUSR1 (SLURM's) and SIGHUP (of a closed terminal). A second one gives it 30 seconds.
 """
 
 import contextlib
@@ -46,7 +46,8 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._on_signal)
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                self._before[number] = signal.signal(number, self._on_signal)
         if self._minutes is not None:
             self._timer = threading.Timer(self._minutes * 60, self._request, [self._clock])
             self._timer.daemon = True
@@ -61,6 +62,8 @@ class StopRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.reason is not None:
+            if number == signal.SIGHUP:  # a closed terminal sends it, and its shell again
+                return
             raise SystemExit(128 + number)
         self._request(signal.Signals(number).name)
 

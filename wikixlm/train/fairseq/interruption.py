@@ -1,6 +1,6 @@
-"""Stopping early, the trainer's side: on SIGUSR1 or SIGTERM it finishes the update, saves checkpoint_last and exits.
+"""Stopping early, the trainer's side: on a signal it finishes the update, saves checkpoint_last and exits.
 
-Stock fairseq dies of either signal, and all updates since its last checkpoint are lost. A checkpoint between two
+Stock fairseq dies of it, and all updates since its last checkpoint are lost. A checkpoint between two
 updates holds everything that the next ones depend on, so the resumed training ends with the weights of an uninterrupted
 one.
 `patches.validate_and_save` is where the training loop looks.
@@ -16,7 +16,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
+# SIGHUP: the terminal was closed.
+SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP)
 
 _asked_by: str | None = None
 
