@@ -115,13 +115,13 @@ def test_changed_data_is_noticed(trained, data, tmp_path):
     other = tmp_path / "data"
     shutil.copytree(data, other)
     factory.make_data(other, ["bg"], seed=5)
-    assert open_save_dir(trained / "checkpoints", files(other), factory.train_settings(), LANGUAGES) == 0
+    assert open_save_dir(trained / "checkpoints", files(other), factory.train_settings(), LANGUAGES, 1).done == 0
     assert len(list(trained.glob("checkpoints.*"))) == 1
 
 
 def test_a_folder_of_unknown_origin_is_not_resumed(trained, data, capfd):
     (trained / "checkpoints" / "wikixlm_fingerprint.json").unlink()
-    assert open_save_dir(trained / "checkpoints", files(data), factory.train_settings(), LANGUAGES) == 0
+    assert open_save_dir(trained / "checkpoints", files(data), factory.train_settings(), LANGUAGES, 1).done == 0
     assert (trained / "checkpoints.unknown" / "checkpoint_last.pt").exists()
     assert "it has no fingerprint" in capfd.readouterr().err
 
@@ -173,6 +173,35 @@ def test_a_damaged_best_checkpoint_makes_the_model_from_the_next_best(trained, d
     assert "has no readable checkpoint_best.pt" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["checkpoint_last.pt", "checkpoint_best.pt"])
+def test_a_flipped_bit_in_a_checkpoint_is_noticed(trained, name, capfd):
+    """Torch maps a checkpoint and does not look at its checksums."""
+    path = trained / "checkpoints" / name
+    flip_a_bit_of_a_weight(path)
+    with pytest.raises(UserError, match=rf"{name} is damaged: the checksum of .*/data/\d+ in it is wrong"):
+        checkpoints.load(path)
+    assert checkpoints.prepare_resume(trained / "checkpoints") == 4
+    checkpoints.export_model(trained / "checkpoints", trained / "model.pt", ["<s>"], LANGUAGES)
+    assert f"{name} is damaged" in capfd.readouterr().err
+    assert (trained / "checkpoints" / f"{name}.damaged").exists()
+
+
+def test_a_flipped_bit_in_the_model_is_noticed(trained):
+    hashed = subprocess.run(["sha256sum", "-c", ".model.pt.sha256"], cwd=trained, capture_output=True, check=False)
+    assert hashed.returncode == 0
+    flip_a_bit_of_a_weight(trained / "model.pt")
+    with pytest.raises(UserError, match=r"model\.pt is damaged"):
+        checkpoints.load(trained / "model.pt")
+
+
+def flip_a_bit_of_a_weight(path: Path) -> None:
+    weights = checkpoints.load(path)["model"]
+    content = max(weights.values(), key=torch.Tensor.numel).numpy().tobytes()
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(content) + len(content) // 2] ^= 1
+    path.write_bytes(damaged)
+
+
 def test_without_any_readable_checkpoint_there_is_no_model(tmp_path):
     (tmp_path / "checkpoint_best.pt").write_bytes(b"")
     with pytest.raises(UserError, match="has no readable checkpoint"):
@@ -214,6 +243,18 @@ def test_a_training_can_start_from_a_model_with_fewer_languages(finished, data, 
     assert torch.allclose(new[name][:2], old[name], atol=1e-6)
     name = "encoder.sentence_encoder.embed_tokens.weight"
     assert torch.allclose(new[name], old[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_a_model_with_weights_that_are_not_finite_is_no_start(trained, data, tmp_path, value):
+    state = checkpoints.load(trained / "model.pt")
+    name = "encoder.sentence_encoder.layers.1.fc1.weight"
+    state["model"][name][3, 5] = value
+    torch.save(state, trained / "nan.pt")
+    words = factory.train_arguments(data, tmp_path, LANGUAGES, init_from=str(trained / "nan.pt"))
+    with pytest.raises(UserError, match=rf"nan\.pt: the tensor {name} has values that are not finite"):
+        factory.call(train, words)
+    assert not (tmp_path / "model.pt").exists()
 
 
 def test_several_nodes_need_a_job_of_slurm(data, tmp_path, monkeypatch):

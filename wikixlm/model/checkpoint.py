@@ -81,12 +81,13 @@ def load_state(path: Path) -> State:
     """The content of a checkpoint; its tensors are mapped from the file, and read when they are used.
 
     Raises:
-        UserError: the file is missing, cut short, garbled, no checkpoint of fairseq, or would run code.
+        UserError: the file is missing, cut short, changed, no checkpoint of fairseq, or would run code.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist")
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is damaged or no checkpoint of torch ({path.stat().st_size} bytes)")
+    _check_content(path)
     # fairseq keeps its options in a Namespace, a plain container of values. (Not by the context manager safe_globals:
     # on its way out it would remove what fairseq's own loading needs.)
     torch.serialization.add_safe_globals([argparse.Namespace])
@@ -102,6 +103,21 @@ def load_state(path: Path) -> State:
     if not isinstance(state, dict) or not {"model", "cfg", "optimizer_history"} <= state.keys():
         raise UserError(f"{path} is not a checkpoint of fairseq-train")
     return state
+
+
+def _check_content(path: Path) -> None:
+    """Compare the bytes of a checkpoint with the checksums that torch wrote into it, as into any zip archive.
+
+    Raises:
+        UserError: they differ.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as failure:
+        raise UserError(f"{path} is damaged ({failure})") from failure
+    if damaged is not None:
+        raise UserError(f"{path} is damaged: the checksum of {damaged} in it is wrong")
 
 
 def read_model(path: Path) -> TrainedModel:

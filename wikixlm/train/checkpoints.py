@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from wikixlm import console
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
+from wikixlm.seals import sealed
 
 LAST, BEST = "checkpoint_last.pt", "checkpoint_best.pt"
 _INTERVAL = re.compile(r"checkpoint_\d+_(\d+)\.pt")
@@ -129,7 +130,7 @@ def export_model(save_dir: Path, output: Path, symbols: list[str], languages: li
     """Write the finished model: the checkpoint with the best validation loss, without the optimizer's state.
 
     It stays a fairseq checkpoint (`["model"]` is the state dict) that fairseq's own functions load. Its `task_state`
-    names the rows of its embeddings: `symbols` and `languages`.
+    names the rows of its embeddings: `symbols` and `languages`. Its hash is written beside it.
 
     Raises:
         UserError: there is no readable checkpoint, or the model can't be written.
@@ -144,7 +145,7 @@ def export_model(save_dir: Path, output: Path, symbols: list[str], languages: li
     state.pop("last_optimizer_state", None)
     state["task_state"] = {**(state.get("task_state") or {}), "symbols": symbols, "languages": languages}
     try:
-        with atomic_path(output) as temporary:
+        with sealed(output), atomic_path(output) as temporary:
             torch.save(state, temporary)
     except RuntimeError as failure:
         raise UserError(f"cannot write {output}: {str(failure).splitlines()[0]}; is the disk full?") from failure
