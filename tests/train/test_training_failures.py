@@ -1,14 +1,19 @@
 """A full disk, a loss without bounds, damaged data: one line says what to change, and nothing is lost."""
 
 import math
+import os
 import resource
 import shutil
+import signal
 import subprocess
+from collections import deque
 
 import pytest
 
 from tests.support import fairseq_data as factory
 from tests.support import training
+from tests.support.waiting import descendants, wait_for
+from wikixlm.train import process
 from wikixlm.train.fairseq import run
 
 
@@ -100,9 +105,6 @@ def test_a_loss_without_bounds_says_what_to_change(data, tmp_path, recipe):
 
 def test_a_loss_scale_at_its_minimum_says_what_to_change():
     """Fairseq's own message, since fp16 needs a GPU."""
-    from collections import deque
-
-    from wikixlm.train import process
     from wikixlm.train.fairseq import compat
 
     compat.apply()
@@ -134,3 +136,34 @@ def test_a_data_loaders_error_is_one_line_without_its_traceback(capsys):
     nested = "Caught UserError in DataLoader worker process 0. Original Traceback: … wikixlm.errors.UserError: x is cut"
     assert run.report(run.UserError(nested)) == 1
     assert capsys.readouterr().out == "error: x is cut\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "E1128 api.py:1003] failed (exitcode: -9) local_rank: 1 (pid: 77) of binary: python",
+            "worker 1 (process 77) of fairseq-train was ended by SIGKILL; was the machine out of memory?",
+        ),
+        (
+            "RuntimeError: DataLoader worker (pid 78) is killed by signal: Killed. ",
+            "a data loader (process 78) was ended (Killed); was the machine out of memory?",
+        ),
+        ("ConnectionResetError: [Errno 104] Connection reset by peer", "a data loader was ended; was the machine"),
+    ],
+)
+def test_a_killed_process_is_named(line, says):
+    cause = process._cause(deque([line, "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "]), 1)
+    assert cause.startswith(says)
+    assert cause.endswith("Run again: it resumes from the last checkpoint")
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_named(data, tmp_path):
+    arguments = training.words(data, tmp_path, "--gpus", "2", max_update=100000)
+    command = training.start(arguments, tmp_path / "log")
+    wait_for(lambda: training.updates_logged(tmp_path / "log") > 0, process=command)
+    worker = descendants(command.pid)[-1]
+    os.kill(worker, signal.SIGKILL)
+    error = only_error(command.communicate(timeout=120)[1])
+    assert f"(process {worker}) of fairseq-train was ended by SIGKILL; was the machine out of memory?" in error

@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from wikixlm import console, processes
@@ -22,7 +24,8 @@ _LINES_KEPT = 200
 
 # What ends a training, in the words of fairseq or torch, and what the user can change.
 _CAUSES = {
-    "CUDA out of memory": "the GPU's memory is too small: lower train.max_tokens (and raise train.update_freq)",
+    "CUDA out of memory": "the GPU's memory is too small: halve train.max_tokens, with the same train.batch_tokens (or "
+    "twice the train.update_freq), and the training resumes",
     "gradients are Nan/Inf": "the loss became infinite: lower train.lr or raise train.warmup_updates",
     "Minimum loss scale reached": "the loss overflows fp16: lower train.lr, or set train.precision to bf16 or fp32",
     "No space left on device": "the disk is full; make room and run again: it resumes from the last checkpoint",
@@ -33,6 +36,9 @@ _CAUSES = {
     "unrecognized arguments": "fairseq-train does not know one of its arguments: look at train.extra_args",
     "invalid choice": "fairseq-train does not know a value: look at train.arch and train.extra_args",
 }
+# How torchrun and torch's data loader report a process that a signal ended.
+_KILLED_WORKER = re.compile(r"\(exitcode: -(\d+)\) local_rank: (\d+) \(pid: (\d+)\)")
+_KILLED_LOADER = re.compile(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([\w ]+)")
 
 
 def launcher(workers: int, nodes: int, threads: int) -> list[str]:
@@ -162,12 +168,29 @@ def _cause(lines: "deque[str]", status: int) -> str:
         for sign, reason in _CAUSES.items():
             if sign in line:
                 return reason
-    if status < 0:
-        number = signal.Signals(-status).name
-        memory = "; was the machine out of memory?" if -status == signal.SIGKILL else ""
-        return f"fairseq-train was ended by {number}{memory} Run again: it resumes from the last checkpoint"
+    if killed := _killed(lines, status):
+        return f"{killed} Run again: it resumes from the last checkpoint"
     error = next((line for line in reversed(lines) if _is_exception(line)), "")
     return f"fairseq-train ended with status {status}" + (f": {error}" if error else "") + "; the log has the details"
+
+
+def _killed(lines: Iterable[str], status: int) -> str:
+    """Which process of the training a signal ended, from its last lines and exit status; empty if none."""
+    if status < 0:
+        return _by_signal("fairseq-train", -status)
+    for line in lines:
+        if match := _KILLED_WORKER.search(line):
+            return _by_signal(f"worker {match[2]} (process {match[3]}) of fairseq-train", int(match[1]))
+        if match := _KILLED_LOADER.search(line):
+            return f"a data loader (process {match[1]}) was ended ({match[2]}); was the machine out of memory?"
+    if any(line.startswith("ConnectionResetError") for line in lines):
+        return "a data loader was ended; was the machine out of memory?"
+    return ""
+
+
+def _by_signal(who: str, number: int) -> str:
+    memory = "; was the machine out of memory?" if number == signal.SIGKILL else "."
+    return f"{who} was ended by {signal.Signals(number).name}{memory}"
 
 
 def _is_exception(line: str) -> bool:
