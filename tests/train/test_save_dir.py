@@ -4,9 +4,11 @@ import os
 
 import pytest
 
+from tests.support import fairseq_data as factory
 from wikixlm.errors import UserError
 from wikixlm.files import write_json
 from wikixlm.train import data_folders, save_dir
+from wikixlm.train.batch_layout import layout
 
 SETTINGS = {"lr": 0.1, "seed": 0}
 ARGUMENTS = ["--monolingual-langs", "en,bg", "--lr", "0.1"]
@@ -19,8 +21,11 @@ def data(tmp_path):
     return tmp_path
 
 
-def record(data, settings=SETTINGS, arguments=ARGUMENTS, earlier=None):
-    return save_dir.fingerprint(data_folders.files([data], ["en"]), settings, arguments, earlier)
+BATCH = {"tokens_per_update": 4096, "per_worker": None}
+
+
+def record(data, settings=SETTINGS, arguments=ARGUMENTS, batch=BATCH, earlier=None):
+    return save_dir.fingerprint(data_folders.files([data], ["en"]), settings, arguments, batch, earlier)
 
 
 def test_the_same_start_differs_in_nothing(data):
@@ -87,3 +92,56 @@ def test_missing_and_empty_data_are_errors_that_name_the_file(data):
         data_folders.files([data], ["en"])
     with pytest.raises(UserError, match=r"train\.bg\.bin is missing"):
         data_folders.files([data], ["en", "bg"])
+
+
+def per_worker(tokens, workers):
+    return {"tokens_per_update": tokens * workers, "per_worker": tokens}
+
+
+def test_the_batch_is_a_part_of_it_and_its_layout_is_not(data):
+    before = record(data, batch=per_worker(1024, 4))
+    assert save_dir.differences(before, record(data)) == []
+    assert save_dir.differences(before, record(data, batch=per_worker(1024, 2))) == []
+    assert save_dir.differences(before, record(data, batch=per_worker(2048, 4))) == ["train.batch_tokens"]
+
+
+def test_less_memory_for_a_batch_is_no_other_training(data, tmp_path, monkeypatch):
+    """The advice after "out of memory": a smaller max_tokens, with batch_tokens, with update_freq, or alone."""
+    monkeypatch.setattr(save_dir.checkpoints, "prepare_resume", lambda folder: 3 if opened else 0)
+    files = data_folders.files([data], ["en"])
+    opened = []
+    for keys in (
+        {"max_tokens": 128, "update_freq": None},
+        {"max_tokens": 64, "update_freq": None},
+        {"max_tokens": 32, "batch_tokens": 128, "update_freq": None},
+        {"max_tokens": 64, "update_freq": 2, "compile": True},
+    ):
+        settings = factory.train_settings(**{"batch_tokens": None, **keys})
+        opened.append(save_dir.open_save_dir(tmp_path / "checkpoints", files, settings, ["en"], 1).tokens_per_update)
+        most = settings.max_tokens
+        assert layout(settings, 128, 1, 0) == (most, 128 // most)
+    assert opened == [128] * 4
+    assert not list(tmp_path.glob("checkpoints.*"))
+
+
+def test_a_record_from_before_the_batch_had_a_key_is_the_same_training(data, tmp_path):
+    old = {**SETTINGS, "max_tokens": 512, "update_freq": 2, "compile": True}
+    old = {key: value for key, value in record(data, settings=old).items() if key != "batch"}
+    layout_too = ["--max-tokens", "512", *ARGUMENTS, "--compile-layers", "--update-freq", "2"]
+    write_json(tmp_path / save_dir.FINGERPRINT, {**old, "arguments": layout_too})
+    earlier = save_dir.read_fingerprint(tmp_path)
+    assert save_dir.differences(earlier, record(data, batch=per_worker(1024, 1))) == []
+    assert save_dir.differences(earlier, record(data, batch=per_worker(512, 1))) == ["train.batch_tokens"]
+    other = record(data, arguments=["--monolingual-langs", "bg,en", "--lr", "0.1"], batch=per_worker(1024, 1))
+    assert save_dir.differences(earlier, other) == ["languages"]
+
+
+def test_a_resumed_training_keeps_its_batch_and_its_warm_up(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(save_dir.checkpoints, "prepare_resume", lambda folder: 3 if opened else 0)
+    opened = []
+    for workers, max_update in ((4, 100), (1, 500)):
+        settings = factory.train_settings(max_update=max_update, warmup_updates=None, warmup=0.1)
+        files = data_folders.files([data], ["en"])
+        opened.append(save_dir.open_save_dir(tmp_path / "checkpoints", files, settings, ["en"], workers))
+    assert opened == [save_dir.Opened(0, 4 * 128, 10), save_dir.Opened(3, 4 * 128, 10)]
+    assert layout(settings, 4 * 128, 1, 0) == (128, 4)

@@ -47,6 +47,9 @@ def load(base: Path, overlay: Mapping[str, Any]) -> Config:
         ConfigError: unknown or misspelt keys, wrong types or values, missing files; a line for each.
         UserError: `base` is missing.
     """
+    train = overlay.get("train")
+    if isinstance(train, Mapping):
+        overlay = {**overlay, "train": _batch_of_old_keys(train)}
     return _validated(Config, merge(read_defaults(base), overlay))
 
 
@@ -95,7 +98,13 @@ def parse_train_settings(text: str) -> TrainSettings:
         raise UserError("--settings is not a JSON object of keys of the section train")
     defaults = read_defaults()["train"]
     usual = {key: value for key, value in defaults.items() if key in TrainSettings.model_fields}
-    return _validated(_SettingsAlone, {"train": {**usual, **values}}).train
+    return _validated(_SettingsAlone, {"train": {**usual, **_batch_of_old_keys(values)}}).train
+
+
+def _batch_of_old_keys(train: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The section train of an overlay, whose max_tokens or update_freq win over the default of batch_tokens."""
+    layout = [train.get("max_tokens", "auto"), train.get("update_freq")]
+    return train if "batch_tokens" in train or layout == ["auto", None] else {**train, "batch_tokens": None}
 
 
 class _SettingsAlone(Section):

@@ -68,6 +68,8 @@ def _properties(prefix: str) -> dict[str, Any]:
 def _accepted(shape: dict[str, Any]) -> str:
     if "anyOf" in shape:
         return " or ".join(_accepted(option) for option in shape["anyOf"])
+    if "const" in shape:
+        return f"`{shape['const']}`"
     if "enum" in shape:
         return ", ".join(f"`{value}`" for value in shape["enum"])
     if shape.get("type") == "array":

@@ -25,9 +25,17 @@ class TrainSettings(Section):
         description="LayerNorm on the embeddings, as in XLM's own code; needed for the export to Hugging Face"
     )
     max_update: Positive = Field(description="updates to train; raising it alone resumes from the last checkpoint")
-    max_tokens: Positive = Field(description="tokens per batch and GPU")
+    batch_tokens: Positive | None = Field(
+        description="tokens per update, over all GPUs; `null`: max_tokens × update_freq × GPUs, as where an overlay "
+        "gives one of these keys alone"
+    )
+    max_tokens: Positive | Literal["auto"] = Field(
+        description="tokens per batch and GPU, at most; `auto`: by a rule, from the GPU's memory"
+    )
     tokens_per_sample: BlockLength = Field(description="tokens per block of text")
-    update_freq: Positive = Field(description="batches accumulated per update")
+    update_freq: Positive | None = Field(
+        description="batches that a GPU accumulates per update; `null`: as many as batch_tokens needs"
+    )
     optimizer: Literal["muon", "adamw"] = Field(
         description="`muon`: for the layers' matrices, with AdamW for embeddings, norms and biases; `adamw`: for all; "
         "recipe `wikixlm`"
@@ -36,8 +44,9 @@ class TrainSettings(Section):
     embedding_lr: Annotated[float, Field(gt=0)] | None = Field(
         description="peak learning rate of embeddings, norms and biases, `null`: lr; recipe `wikixlm`"
     )
-    warmup_updates: Natural = Field(
-        description="updates of linear warm-up, the first at lr / warmup_updates; recipe `tutorial`: from lr / 100"
+    warmup: Fraction = Field(description="share of max_update that is linear warm-up")
+    warmup_updates: Natural | None = Field(
+        description="its updates instead; the first is at lr / warmup_updates, with the recipe `tutorial` at lr / 100"
     )
     dropout: Fraction = Field(description="dropout")
     attention_dropout: Fraction = Field(description="dropout on attention weights")
@@ -85,14 +94,33 @@ class TrainSettings(Section):
             num_layers=self.encoder_layers or XLM_BASE.num_layers,
         )
 
+    @property
+    def tokens_per_worker(self) -> int | None:
+        """Tokens per update and worker where max_tokens and update_freq decide; None where batch_tokens does."""
+        if self.batch_tokens is not None or self.max_tokens == "auto":
+            return None
+        return self.max_tokens * (self.update_freq or 1)
+
+    def tokens_per_update(self, workers: int) -> int:
+        """Tokens per update over all `workers`."""
+        each = self.tokens_per_worker
+        return each * workers if each is not None else self.batch_tokens or 0
+
+    def warmup_length(self) -> int:
+        """Updates of warm-up."""
+        return round(self.warmup * self.max_update) if self.warmup_updates is None else self.warmup_updates
+
     @model_validator(mode="after")
     def _can_be_trained(self) -> "TrainSettings":
         # What would end the training, reported before hours of work on the data.
-        if self.max_tokens < self.tokens_per_sample:
-            raise ValueError(
-                f"train.max_tokens is {self.max_tokens}, less than one block of train.tokens_per_sample "
-                f"{self.tokens_per_sample}; raise max_tokens, or lower tokens_per_sample"
-            )
+        for key, value in (("max_tokens", self.max_tokens), ("batch_tokens", self.batch_tokens)):
+            if isinstance(value, int) and value < self.tokens_per_sample:
+                raise ValueError(
+                    f"train.{key} is {value}, less than one block of train.tokens_per_sample "
+                    f"{self.tokens_per_sample}; raise {key}, or lower tokens_per_sample"
+                )
+        if self.batch_tokens is None and self.max_tokens == "auto":
+            raise ValueError("train.max_tokens: auto needs train.batch_tokens, the tokens of an update")
         known = self.arch in ("xlm_base", "wikixlm_base")
         if self.recipe == "wikixlm" and not known:
             raise ValueError(

@@ -71,7 +71,7 @@ def checkpoint_bytes(cfg: Config, device: str) -> int:
 def training_tokens(cfg: Config) -> int:
     """Tokens that the training reads until max_update, over all its workers."""
     train = cfg.train
-    return train.max_update * train.max_tokens * train.update_freq * train.gpus * train.nodes
+    return train.max_update * train.tokens_per_update(train.gpus * train.nodes)
 
 
 @dataclass(frozen=True)

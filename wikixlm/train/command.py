@@ -17,9 +17,10 @@ from wikixlm.config import parse_train_settings, read_defaults
 from wikixlm.config.training import TrainSettings
 from wikixlm.errors import UserError
 from wikixlm.model import device, extend
-from wikixlm.train import checkpoints, data_folders, metrics, process, sessions, slurm
+from wikixlm.train import batch_layout, checkpoints, data_folders, metrics, process, sessions, slurm
+from wikixlm.train.batch_layout import BatchLayout
 from wikixlm.train.fairseq import log as trainer_log
-from wikixlm.train.recipes import RECIPES, Recipe
+from wikixlm.train.recipes import RECIPES, Recipe, layout_arguments
 from wikixlm.train.save_dir import lock, open_save_dir
 from wikixlm.train.stop_request import Stopped, StopRequest
 
@@ -65,6 +66,11 @@ class TrainingRun:
     @property
     def recipe(self) -> Recipe:
         return RECIPES[self.settings.recipe]
+
+    @property
+    def workers(self) -> int:
+        """Over all nodes."""
+        return self.gpus * self.nodes
 
     @property
     def metrics_file(self) -> Path:
@@ -169,12 +175,15 @@ def train_and_export(run: TrainingRun) -> None:
             "it can run out of memory"
         )
     with lock(run.save_dir) as handle, run.stop_request() as stop:
-        done = open_save_dir(run.save_dir, files, settings, run.languages)
-        if done < settings.max_update:
-            arguments = fairseq_arguments(run, chosen)
-            with sessions.record_session(run.save_dir, arguments, done, chosen, run.gpus, run.nodes) as session:
-                train(run, [*launcher, "fairseq-train", *arguments], done, handle, stop, session)
         symbols = extend.dictionary_symbols(run.data[0] / "dict.txt")
+        opened = open_save_dir(run.save_dir, files, settings, run.languages, run.workers)
+        if opened.done < settings.max_update:
+            fitting = batch_layout.tokens_that_fit(settings, len(symbols), chosen)
+            layout = batch_layout.layout(settings, opened.tokens_per_update, run.workers, fitting)
+            report_batch(run, opened.tokens_per_update, layout)
+            arguments = fairseq_arguments(run, chosen, layout, opened.warmup_updates)
+            with sessions.record_session(run.save_dir, arguments, opened.done, chosen, run.gpus, run.nodes) as session:
+                train(run, [*launcher, "fairseq-train", *arguments], opened.done, handle, stop, session)
         best = checkpoints.export_model(run.save_dir, run.output, symbols, run.languages)
     console.say(f"{run.output}: the checkpoint of update {best.updates:,}, the best in validation")
 
@@ -187,7 +196,17 @@ def report_device(chosen: device.Device, gpus: int, nodes: int) -> None:
     console.say(f"training on {where}: {chosen.reason}")
 
 
-def fairseq_arguments(run: TrainingRun, chosen: device.Device) -> list[str]:
+def report_batch(run: TrainingRun, tokens_per_update: int, layout: BatchLayout) -> None:
+    """Log the layout of an update; report it where it is not the one of the settings."""
+    line = f"an update is {tokens_per_update:,} tokens: {layout.update_freq} x {layout.max_tokens:,} on each of "
+    line += f"{run.workers} workers"
+    if tokens_per_update != run.settings.tokens_per_update(run.workers):
+        console.say(f"{line}; the batch stays as it was when this training began")
+    else:
+        logging.info(line)
+
+
+def fairseq_arguments(run: TrainingRun, chosen: device.Device, layout: BatchLayout, warmup_updates: int) -> list[str]:
     """fairseq-train's whole command line; `extra_args` are last, so they win.
 
     Raises:
@@ -197,8 +216,9 @@ def fairseq_arguments(run: TrainingRun, chosen: device.Device) -> list[str]:
     return [
         data_folders.joined(run.data),
         *run.recipe.arguments(run.settings, run.languages),
+        *layout_arguments(run.settings, layout, warmup_updates),
         *running_arguments(run),
-        *device_arguments(chosen, precision, run.gpus * run.nodes, run.recipe),
+        *device_arguments(chosen, precision, run.workers, run.recipe),
         *init_arguments(run),
         *run.settings.extra_args,
     ]

@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from wikixlm.config.training import TrainSettings
+from wikixlm.train.batch_layout import BatchLayout
 from wikixlm.train.fairseq import USER_DIR
 
 # How far to train and how often to save: the keys that may change from one call to the next of the same training.
 GOAL = ("max_update", "save_interval_updates")
 
+# How the batch is spread and computed; the batch itself is part of the fingerprint (see save_dir.py).
+LAYOUT = ("batch_tokens", "max_tokens", "update_freq", "compile")
+
 # The keys that are no option of fairseq-train; every other key is an option of the recipe `wikixlm`.
-_NO_OPTION = {*GOAL, "recipe", "arch", "optimizer", "precision", "init_from", "extra_args"}
-_OTHER_NAMES = {"compile": "compile_layers"}
+_NO_OPTION = {
+    *(*GOAL, *LAYOUT, "recipe", "arch", "optimizer", "warmup", "warmup_updates", "precision", "init_from", "extra_args")
+}
 
 _WIKIXLM = [
     *["--user-dir", str(USER_DIR), "--task", "wikixlm_mlm", "--arch", "wikixlm_base", "--no-epoch-checkpoints"],
@@ -32,8 +37,7 @@ _TUTORIAL = [
 ]
 _TUTORIAL_KEYS = (
     *("arch", "encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads"),
-    *("encoder_normalize_before", "lr", "dropout", "attention_dropout", "max_tokens", "tokens_per_sample"),
-    *("update_freq", "seed"),
+    *("encoder_normalize_before", "lr", "dropout", "attention_dropout", "tokens_per_sample", "seed"),
 )
 
 
@@ -45,15 +49,24 @@ def wikixlm_arguments(settings: TrainSettings, languages: list[str]) -> list[str
 
 
 def tutorial_arguments(settings: TrainSettings, languages: list[str]) -> list[str]:
-    """The flags of fairseq's tutorial, on fairseq's stock classes; `--num-segment` is the number of languages.
-
-    The warm-up starts above 0, because fairseq takes a rate of 0 for one below `--stop-min-lr` and ends there without
-    a single update.
-    """
+    """The flags of fairseq's tutorial, on fairseq's stock classes; `--num-segment` is the number of languages."""
     arguments = [*_TUTORIAL, "--monolingual-langs", ",".join(languages), "--num-segment", str(len(languages))]
-    if settings.warmup_updates:
-        arguments += ["--warmup-updates", str(settings.warmup_updates), "--warmup-init-lr", str(settings.lr / 100)]
     return arguments + _options(settings, _TUTORIAL_KEYS)
+
+
+def layout_arguments(settings: TrainSettings, layout: BatchLayout, warmup_updates: int) -> list[str]:
+    """Arguments on the layout of a batch and the length of the warm-up.
+
+    The tutorial's warm-up starts above 0, because fairseq takes a rate of 0 for one below `--stop-min-lr` and ends
+    there without a single update.
+    """
+    arguments = ["--max-tokens", str(layout.max_tokens), "--update-freq", str(layout.update_freq)]
+    if settings.recipe == "wikixlm":
+        arguments += ["--warmup-updates", str(warmup_updates)]
+        return [*arguments, "--compile-layers"] if settings.compile else arguments
+    if warmup_updates:
+        arguments += ["--warmup-updates", str(warmup_updates), "--warmup-init-lr", str(settings.lr / 100)]
+    return arguments
 
 
 def _options(settings: TrainSettings, keys: Iterable[str]) -> list[str]:
@@ -62,7 +75,7 @@ def _options(settings: TrainSettings, keys: Iterable[str]) -> list[str]:
     for key in keys:
         value = getattr(settings, key)
         if value is not None and value is not False:
-            arguments.append(f"--{_OTHER_NAMES.get(key, key).replace('_', '-')}")
+            arguments.append(f"--{key.replace('_', '-')}")
             arguments += [] if value is True else [str(value)]
     return arguments
 
@@ -101,5 +114,6 @@ RECIPES: dict[str, Recipe] = {
 
 
 def shaping_settings(settings: TrainSettings) -> dict[str, Any]:
-    """The settings that shape the weights, by key: all but `GOAL`."""
-    return settings.model_dump(mode="json", exclude=set(GOAL))
+    """The settings that shape the weights, by key; of the two lengths of warm-up the one in use."""
+    warmup = "warmup_updates" if settings.warmup_updates is None else "warmup"
+    return settings.model_dump(mode="json", exclude={*GOAL, *LAYOUT, warmup})

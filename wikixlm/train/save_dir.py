@@ -2,7 +2,8 @@
 
 fairseq resumes whatever `checkpoint_last.pt` it finds: after a change of data, vocabulary, architecture or learning
 rate it would continue with the old weights, or hand them out as finished. `wikixlm_fingerprint.json` in the save
-directory records everything that shapes the weights; a training resumes only where it is the same.
+directory records everything that shapes the weights; a training resumes only where it is the same. How a batch is
+spread over GPUs, nodes and accumulated batches is not part of it: the batch is, in tokens.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wikixlm import console
 from wikixlm.config.training import TrainSettings
@@ -29,6 +30,7 @@ FINGERPRINT = "wikixlm_fingerprint.json"
 SECONDS_TO_WAIT = 15
 
 Fingerprint = dict[str, Any]
+Batch = dict[str, int | None]
 
 
 @contextlib.contextmanager
@@ -72,8 +74,18 @@ def _acquire(handle: int) -> bool:
             time.sleep(0.1)
 
 
-def open_save_dir(save_dir: Path, files: dict[str, Path], settings: TrainSettings, languages: list[str]) -> int:
-    """Make `save_dir` the one of this training; gives the updates that it has made already.
+class Opened(NamedTuple):
+    """What a training resumes: the updates it has made, and what stays as it began."""
+
+    done: int
+    tokens_per_update: int
+    warmup_updates: int
+
+
+def open_save_dir(
+    save_dir: Path, files: dict[str, Path], settings: TrainSettings, languages: list[str], workers: int
+) -> Opened:
+    """Make `save_dir` the one of this training.
 
     The directory of another training is archived, and this one's is restored if it was archived before.
 
@@ -82,6 +94,8 @@ def open_save_dir(save_dir: Path, files: dict[str, Path], settings: TrainSetting
         files: the binarized data, by name (see `data_folders.files`).
         settings: of the training.
         languages: in the order of their ids.
+        workers: over all nodes. Where `max_tokens` and `update_freq` give the batch, it is theirs at the start; a
+            training that resumes with other workers keeps it.
 
     Raises:
         UserError: it is beyond max_update already.
@@ -95,14 +109,20 @@ def open_save_dir(save_dir: Path, files: dict[str, Path], settings: TrainSetting
         for word in RECIPES[settings.recipe].arguments(settings, languages)
     ]
     earlier = read_fingerprint(save_dir)
-    now = fingerprint(files, shaping, arguments, earlier)
+    batch: Batch = {"tokens_per_update": settings.tokens_per_update(workers), "per_worker": settings.tokens_per_worker}
+    batch["any"] = settings.batch_tokens is None and settings.update_freq is None
+    now = fingerprint(files, shaping, arguments, batch, earlier)
+    now["warmup_updates"] = settings.warmup_length()
     if earlier is not None and differences(earlier, now):
         archive_save_dir(save_dir, earlier, now)
     elif earlier is None and any(save_dir.glob("checkpoint*.pt")):
         archive_save_dir(save_dir, None, now)
     save_dir.mkdir(parents=True, exist_ok=True)
-    write_json(save_dir / FINGERPRINT, now)
     done = checkpoints.prepare_resume(save_dir)
+    if done and (began := read_fingerprint(save_dir)):
+        now["batch"]["tokens_per_update"] = began["batch"]["tokens_per_update"] or now["batch"]["tokens_per_update"]
+        now["warmup_updates"] = began.get("warmup_updates", now["warmup_updates"])
+    write_json(save_dir / FINGERPRINT, now)
     if done > settings.max_update:
         raise UserError(
             f"{save_dir} is at update {done} already, beyond train.max_update {settings.max_update}: set it to {done} "
@@ -110,7 +130,7 @@ def open_save_dir(save_dir: Path, files: dict[str, Path], settings: TrainSetting
         )
     if done:
         console.say(f"resuming from update {done:,} of {settings.max_update:,}")
-    return done
+    return Opened(done, now["batch"]["tokens_per_update"], now["warmup_updates"])
 
 
 def archive_save_dir(save_dir: Path, earlier: Fingerprint | None, now: Fingerprint) -> None:
@@ -133,7 +153,11 @@ def archive_save_dir(save_dir: Path, earlier: Fingerprint | None, now: Fingerpri
 
 
 def fingerprint(
-    files: dict[str, Path], settings: dict[str, Any], arguments: list[str], earlier: Fingerprint | None
+    files: dict[str, Path],
+    settings: dict[str, Any],
+    arguments: list[str],
+    batch: Batch,
+    earlier: Fingerprint | None,
 ) -> Fingerprint:
     """What a training starts from.
 
@@ -141,6 +165,8 @@ def fingerprint(
         files: what is read, by name, hashed by content.
         settings: the settings that shape the weights, by key.
         arguments: fairseq-train's arguments that shape the weights.
+        batch: `tokens_per_update`; `per_worker`, where max_tokens and update_freq give it; `any`: whether max_tokens
+            stands alone, which limits a batch, and decides on its size only where a training begins.
         earlier: a fingerprint whose hashes are reused for files of the same size and modification time.
 
     Raises:
@@ -148,7 +174,7 @@ def fingerprint(
     """
     known = earlier["files"] if earlier else {}
     hashes = {name: _hash(path, known.get(name, {})) for name, path in files.items()}
-    return {"settings": settings, "arguments": arguments, "files": hashes}
+    return {"settings": settings, "arguments": arguments, "batch": batch, "files": hashes}
 
 
 def _hash(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +188,8 @@ def _hash(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
 
 def digest(value: Fingerprint) -> str:
     """A short name for what the training starts from: 8 hexadecimal digits."""
-    text = json.dumps([value["settings"], sorted(value["arguments"]), _contents(value)], sort_keys=True)
+    batch = value["batch"]["per_worker"] or value["batch"]["tokens_per_update"]
+    text = json.dumps([value["settings"], batch, sorted(value["arguments"]), _contents(value)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -174,11 +201,21 @@ def differences(old: Fingerprint, new: Fingerprint) -> list[str]:
     """What differs, as the user knows it; empty if a training of `old` may resume as `new`."""
     changed = [f"train.{key}" for key in new["settings"] if old["settings"].get(key) != new["settings"][key]]
     changed += [f"train.{key}" for key in old["settings"] if key not in new["settings"]]
+    if not _same_batch(old["batch"], new["batch"]):
+        changed.append("train.batch_tokens")
     if not changed and sorted(old["arguments"]) != sorted(new["arguments"]):
         changed.append("languages" if _languages(old) != _languages(new) else "fairseq-train's arguments")
     before, now = _contents(old), _contents(new)
     changed += sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     return changed
+
+
+def _same_batch(old: Batch, new: Batch) -> bool:
+    """Whether an update has as many tokens, or the batch is kept: other workers alone make the difference, or `any`."""
+    if new.get("any"):
+        return True
+    per_worker = new["per_worker"] is not None and old["per_worker"] == new["per_worker"]
+    return per_worker or old["tokens_per_update"] == new["tokens_per_update"]
 
 
 def _languages(value: Fingerprint) -> str:
@@ -189,8 +226,24 @@ def _languages(value: Fingerprint) -> str:
 def read_fingerprint(save_dir: Path) -> Fingerprint | None:
     """The fingerprint in a save directory; None if it has none, or a damaged one."""
     try:
-        value = read_json(save_dir / FINGERPRINT)
+        value = _with_batch(read_json(save_dir / FINGERPRINT))
         digest(value)
     except (UserError, KeyError, TypeError, AttributeError):
         return None
     return dict(value)
+
+
+def _with_batch(value: Fingerprint) -> Fingerprint:
+    """A fingerprint as it is now, of one written when the layout of the batch was a part of it."""
+    if "batch" in value or "max_tokens" not in value["settings"]:
+        return {"batch": {"tokens_per_update": None, "per_worker": None}, **value}
+    settings = dict(value["settings"])
+    tokens = settings.pop("max_tokens") * settings.pop("update_freq")
+    settings.pop("compile", None)
+    arguments = list(value["arguments"])
+    for option in ("--max-tokens", "--update-freq", "--warmup-updates", "--warmup-init-lr"):
+        if option in arguments:
+            del arguments[(place := arguments.index(option)) : place + 2]
+    arguments = [word for word in arguments if word != "--compile-layers"]
+    batch = {"tokens_per_update": None, "per_worker": tokens}
+    return {**value, "settings": settings, "arguments": arguments, "batch": batch}
