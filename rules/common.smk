@@ -6,7 +6,6 @@ Makes: cfg (the typed configuration), layout (the paths), refusals (what a targe
        from the start of a run.
 """
 
-import os
 import re
 import shlex
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
+from wikixlm import processes
 from wikixlm import run_layout as layout
 from wikixlm.config.package_paths import locate
 from wikixlm.files import sha256
@@ -26,9 +26,8 @@ from wikixlm.workflow import run_record
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
-# A run's directory may hold a random.py or torch.py, a stranger's even: with this no Python that is started from here
-# looks for modules in the directory it runs in, neither a stage nor what it starts nor the Snakemake of a cluster's job.
-os.environ["PYTHONSAFEPATH"] = "1"
+# Neither a stage nor what it starts, nor the Snakemake of a cluster's job.
+processes.import_nothing_from_here()
 
 failures.watch(logger, lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()])
 

@@ -90,8 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     console.open_closed_streams()
     argv = sys.argv[1:] if arguments is None else arguments
     args = build_parser([word for word in argv[:1] if word in STAGES]).parse_args(argv)
-    # What a stage starts looks for no module in the directory that it runs in, which may hold anything.
-    os.environ["PYTHONSAFEPATH"] = "1"
+    processes.import_nothing_from_here()
     signal.signal(signal.SIGTERM, _stop)
     processes.end_with_snakemake()
     try:

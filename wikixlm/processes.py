@@ -53,3 +53,11 @@ def end_with_snakemake() -> None:
     # Not for this stage's own children, whose parent is another.
     if parent := os.environ.pop(SNAKEMAKE, ""):
         die_with(int(parent), signal.SIGTERM)
+
+
+def import_nothing_from_here() -> None:
+    """Keep every Python that is started from here from importing modules of the directory that it runs in.
+
+    A run's directory may hold a random.py or torch.py, a stranger's even.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
