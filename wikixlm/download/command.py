@@ -62,11 +62,6 @@ def add_retry_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stall", type=float, default=default.stall_timeout, metavar="S", help="seconds without data before a retry")
 
 
-def retry_policy(args: argparse.Namespace) -> RetryPolicy:
-    """The retry policy of the parsed options."""
-    return RetryPolicy(retries=args.retries, backoff=args.backoff, stall_timeout=args.stall)
-
-
 def date_option(text: str) -> str:
     """The type of --date: `latest` or YYYYMMDD."""
     if text == "latest":
@@ -81,7 +76,7 @@ def date_option(text: str) -> str:
 
 
 def main(args: argparse.Namespace) -> None:
-    with Client(args.contact, retry_policy(args)) as client:
+    with Client(args.contact, RetryPolicy(args.retries, args.backoff, stall_timeout=args.stall)) as client:
         manifest = download_dump(client, args.language, args.mirrors, args.output.parent, args.date, args.layout)
     write_json(args.output, manifest)
 

@@ -16,13 +16,12 @@ from typing import Any
 from wikixlm import formatting, languages
 from wikixlm.config import Config, load_overlays
 from wikixlm.download import pinned
-from wikixlm.download.client import Client
+from wikixlm.download.client import Client, RetryPolicy
 from wikixlm.download.command import (
     add_retry_arguments,
     add_server_arguments,
     check_mirrors,
     date_option,
-    retry_policy,
 )
 from wikixlm.download.layouts import LAYOUT_CHOICES
 from wikixlm.download.partial import bytes_on_disk
@@ -51,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     if args.action == "resolve":
-        with Client(args.contact, retry_policy(args)) as client:
+        with Client(args.contact, RetryPolicy(args.retries, args.backoff, stall_timeout=args.stall)) as client:
             record_dump(client, args.language, args.mirrors[0], args.output, args.date, args.layout)
         return
     options = {key: getattr(args, key) for key in ("mirrors", "date", "layout", "contact")}
@@ -59,7 +58,7 @@ def main(args: argparse.Namespace) -> None:
     if args.languages:
         overlay["languages"] = args.languages
     cfg = load_overlays(args.configfile, overlay)
-    with Client(cfg.dumps.contact, retry_policy(args)) as client:
+    with Client(cfg.dumps.contact, RetryPolicy(args.retries, args.backoff, stall_timeout=args.stall)) as client:
         print(dumps_table(client, cfg, args.folder), end="")
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm.download import transfer
-from wikixlm.download.client import Client, PermanentError
-from wikixlm.download.command import add_server_arguments, check_mirrors, retry_policy
+from wikixlm.download.client import Client, PermanentError, RetryPolicy
+from wikixlm.download.command import add_server_arguments, check_mirrors
 from wikixlm.download.layouts import DumpFile
 from wikixlm.download.manifest import file_entry
 from wikixlm.errors import UserError
@@ -96,6 +96,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    with Client(args.contact, retry_policy(args)) as client:
+    with Client(args.contact, RetryPolicy(args.retries, args.backoff, stall_timeout=args.stall)) as client:
         manifest = download_archives(client, args.mirrors, args.output.parent)
     write_json(args.output, manifest)

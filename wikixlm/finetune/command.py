@@ -22,6 +22,7 @@ import os
 import shutil
 import statistics
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 METRICS = "metrics.tsv"
 RECORD = "finetuning.json"
 LARGEST_SEED = 2**32 - 1  # numpy's
+# The least that options may be.
+LOWEST = {"epochs": 1, "batch_size": 1, "save_interval_updates": 1, "threads": 1, "seed": 0}
 SHORTEST = 8  # tokens
 SPLITS = ("train", "valid", "test")
 
@@ -145,23 +148,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, metavar="FOLDER", help="the fine-tuned model; replaced as a whole")
 
 
-def refuse_bad_options(args: argparse.Namespace) -> None:
-    """Raise a UserError for an option out of bounds, before anything is read."""
-    if len(args.text) > 2:
-        raise UserError(f"--text {' '.join(args.text)}: one column, or two for pairs")
-    for option, lowest in {"epochs": 1, "batch_size": 1, "save_interval_updates": 1, "threads": 1, "seed": 0}.items():
-        if getattr(args, option) < lowest:
-            raise UserError(f"--{option.replace('_', '-')} {getattr(args, option)}: {lowest} or more is accepted")
-    if args.seed > LARGEST_SEED:
-        raise UserError(f"--seed {args.seed}: at most {LARGEST_SEED} is accepted")
-    if args.lr <= 0:
-        raise UserError(f"--lr {args.lr}: more than 0 is accepted")
-    if args.output.is_dir() and any(args.output.iterdir()) and not (args.output / RECORD).is_file():
-        raise UserError(f"{args.output} holds something else than a fine-tuned model; give another --output")
+def refuse_bad_options(text: list[str], counts: Mapping[str, int], lr: float, output: Path) -> None:
+    """Raise a UserError for an option out of bounds, before anything is read.
+
+    Args:
+        text: the columns.
+        counts: options that are whole numbers, by name.
+    """
+    if len(text) > 2:
+        raise UserError(f"--text {' '.join(text)}: one column, or two for pairs")
+    for option, lowest in LOWEST.items():
+        if counts[option] < lowest:
+            raise UserError(f"--{option.replace('_', '-')} {counts[option]}: {lowest} or more is accepted")
+    if counts["seed"] > LARGEST_SEED:
+        raise UserError(f"--seed {counts['seed']}: at most {LARGEST_SEED} is accepted")
+    if lr <= 0:
+        raise UserError(f"--lr {lr}: more than 0 is accepted")
+    if output.is_dir() and any(output.iterdir()) and not (output / RECORD).is_file():
+        raise UserError(f"{output} holds something else than a fine-tuned model; give another --output")
 
 
 def main(args: argparse.Namespace) -> None:
-    refuse_bad_options(args)
+    refuse_bad_options(args.text, {name: getattr(args, name) for name in LOWEST}, args.lr, args.output)
     for module in ("transformers", "accelerate", "sklearn"):
         hf.require(module)
     hf.quietly()
