@@ -29,7 +29,13 @@ rule extract:
         position=position,
         namespaces=lambda wildcards: cfg.namespaces(wildcards.lang),
         min_chars=cfg.extract.min_chars,
-        templates=[f"--inline-template={name}={text}" for name, text in cfg.extract.inline_templates.items()],
+        lists=cfg.extract.lists,
+        headings=cfg.extract.headings,
+        variant=lambda wildcards: cfg.variant_flag(wildcards.lang),
+        templates=lambda wildcards: [
+            f"--inline-template={name}={text}" for name, text in cfg.inline_templates(wildcards.lang).items()
+        ],
+        stall_seconds=cfg.extract.stall_seconds,
     message:
         "Extract the text of {wildcards.lang}, shard {wildcards.shard}"
     shell:
@@ -40,7 +46,11 @@ rule extract:
         " {params.position}"
         " --namespaces {params.namespaces}"
         " --min-chars {params.min_chars}"
+        " --lists {params.lists}"
+        " --headings {params.headings}"
+        " {params.variant}"
         " {params.templates:q}"
+        " --stall-seconds {params.stall_seconds}"
         " --output {output.shard:q}"
         " --counts {output.counts:q}"
 

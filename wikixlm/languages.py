@@ -30,6 +30,23 @@ _BCP47 = {
     "zh-min-nan": "nan",
     "zh-yue": "yue",
 }
+# Wikis whose MediaWiki converts between variants, with the variants in the order in which they stand in for each other.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "ban": ("ban", "ban-latn", "ban-bali"),
+    "crh": ("crh-latn", "crh", "crh-cyrl"),
+    "gan": ("gan-hans", "gan", "gan-hant"),
+    "iu": ("ike-cans", "iu", "ike-latn"),
+    "kk": ("kk-cyrl", "kk", "kk-kz", "kk-latn", "kk-tr", "kk-arab", "kk-cn"),
+    "ku": ("ku-latn", "ku", "ku-arab"),
+    "shi": ("shi-tfng", "shi", "shi-latn"),
+    "sh": ("sh-latn", "sh", "sh-cyrl"),
+    "sr": ("sr-ec", "sr-cyrl", "sr", "sr-el", "sr-latn"),
+    "tg": ("tg-cyrl", "tg", "tg-latn"),
+    "tly": ("tly", "tly-cyrl"),
+    "uz": ("uz-latn", "uz", "uz-cyrl"),
+    "wuu": ("wuu-hans", "wuu", "wuu-hant"),
+    "zh": ("zh-cn", "zh-hans", "zh-sg", "zh-my", "zh", "zh-hant", "zh-tw", "zh-hk", "zh-mo"),
+}
 
 
 class Wiki(NamedTuple):

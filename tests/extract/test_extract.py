@@ -18,7 +18,9 @@ from wikixlm.cli import main
 from wikixlm.documents import Document, read_documents
 from wikixlm.errors import UserError
 from wikixlm.extract.dump_reader import Page
+from wikixlm.extract.extract import DumpShardCounts
 from wikixlm.extract.wikiextractor_process import extract_texts
+from wikixlm.extract.wikitext import WikitextConverter
 
 MINIDUMPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "minidumps"  # more languages, where it is there
 
@@ -108,7 +110,6 @@ def test_shards_partition_and_select(tmp_path: Path) -> None:
     for document in alone:
         assert document.lines == [
             f"Page {document.id} is about number {document.id}, which has a paragraph of some length.",
-            "More.",
             f"The second paragraph of page {document.id} says & means something else.",
         ]
     shards = [extract(dump, tmp_path, shard=shard, shards=3)[0] for shard in range(3)]
@@ -222,14 +223,69 @@ def test_hang_costs_one_page(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_page_that_hangs_the_real_program(tmp_path: Path, capfd) -> None:
-    """Skipped and named; an error where it is more than 0.1 % of what is known to be all of the language."""
-    dump = factory.write_single(tmp_path / "d", [P(1), P(2, text="A{{#expr:9**9**9}}"), P(3)])
-    documents, counts = extract(dump, tmp_path, "--stall-seconds", "4", shards=2)
-    assert [document.id for document in documents] == ["1", "3"]
-    assert counts["skipped"] == [2]
-    assert "warning: shard 00000-of-00002 of en: wikiextractor fails on page 2 (Page 2)" in capfd.readouterr().err
+    """Skipped and named; an error where it is more than one page, and more than 0.1 % of the language."""
+    endless = "A{{#expr:9**9**9}}"
+    dump = factory.write_single(tmp_path / "d", [P(1), P(2, text=endless), P(3)])
+    for shards in (2, 1):
+        documents, counts = extract(dump, tmp_path, "--stall-seconds", "4", shards=shards)
+        assert [document.id for document in documents] == ["1", "3"]
+        assert counts["skipped"] == [2]
+        warning = f"warning: shard 00000-of-0000{shards} of en: wikiextractor fails on page 2 (Page 2)"
+        assert warning in capfd.readouterr().err
+    dump = factory.write_single(tmp_path / "d", [P(1), P(2, text=endless), P(3, text=endless)])
     error = fails(capfd, arguments(dump, tmp_path / "out", "--stall-seconds", "4"))
-    assert "wikiextractor failed on 1 of 3 articles (at most 0.1% may fail): page ids 2" in error
+    assert "wikiextractor failed on 2 of 3 articles (at most 0.1%, or one, may fail): page ids 2, 3" in error
+    assert "raise extract.stall_seconds" in error
+
+
+def test_a_page_that_takes_the_first_pass_too_long_is_skipped(tmp_path: Path, capfd, monkeypatch) -> None:
+    prepare = WikitextConverter.prepare
+
+    def endless(self: WikitextConverter, wikitext: str, title: str = "") -> str:
+        while title == "Page 2":
+            pass
+        return prepare(self, wikitext, title)
+
+    monkeypatch.setattr(WikitextConverter, "prepare", endless)
+    dump = factory.write_single(tmp_path / "d", [P(1), P(2), P(3)])
+    documents, counts = extract(dump, tmp_path, "--stall-seconds", "1")
+    assert [document.id for document in documents] == ["1", "3"]
+    assert (counts["skipped"], counts["skipped_titles"]) == ([2], {"2": "Page 2"})
+    assert "takes more than 1 s of CPU time on page 2 (Page 2)" in capfd.readouterr().err
+
+
+def test_options_and_counts(tmp_path: Path) -> None:
+    text = "Intro.\n\n== Rivers ==\n* The river flows north.\n* short\n\n{{unknown|a}} and the {{unknown|b}} end."
+    dump = factory.write_plain(tmp_path / "d", [P(1, text=text)])
+    documents, counts = extract(dump, tmp_path)
+    assert documents[0].lines == ["Intro.", "The river flows north.", "and the end."]
+    assert counts["wikitext"]["holes"] == {"unknown": {"count": 1, "example": "and the {{unknown}} end."}}
+    dropped = ("items_kept", "items_dropped_short", "headings_dropped")
+    assert [counts["wikitext"][key] for key in dropped] == [1, 1, 1]
+    documents, _ = extract(dump, tmp_path, "--lists", "all", "--headings", "keep")
+    assert documents[0].lines == ["Intro.", "Rivers", "The river flows north.", "short", "and the end."]
+    documents, counts = extract(dump, tmp_path, "--lists", "none")
+    assert documents[0].lines == ["Intro.", "and the end."]
+    assert counts["wikitext"]["items_dropped"] == 2
+
+
+def test_namespaces_of_the_dump_itself(tmp_path: Path) -> None:
+    """`<siteinfo>` names the wiki's namespaces, in whatever language the table lacks."""
+    text = factory.xml([P(1, text="[[Bildeto:x.jpg|thumb|caption]] Text [[Other: Title]].")])
+    (tmp_path / "d").write_text(text.replace(">File<", ">Bildeto<"))
+    assert extract(tmp_path / "d", tmp_path)[0][0].lines == ["Text Other: Title."]
+
+
+def test_a_dump_that_changes_while_it_is_read(tmp_path: Path, capfd, monkeypatch) -> None:
+    dump = factory.write_plain(tmp_path / "d", factory.articles(3))
+
+    def grow(*_: object) -> None:
+        with open(dump, "a") as stream:
+            stream.write("\n")
+
+    monkeypatch.setattr(DumpShardCounts, "check_balance", grow)
+    assert "changed while it was read" in fails(capfd, arguments(dump, tmp_path / "out"))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_killed_once_costs_nothing(tmp_path: Path) -> None:

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from tests.support import dumps as factory
 from wikixlm.extract.dump_reader import Page
 from wikixlm.extract.wikiextractor_process import extract_texts
-from wikixlm.extract.wikitext import Wikitext
+from wikixlm.extract.wikitext import WikitextConverter, clean_line
 
 CONVERT_CALL = re.compile(r"(\{\{(?:convert|cvt)\|[^{}]*\}\})", re.IGNORECASE)
 MINIDUMPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "minidumps"
-clean = Wikitext.clean
+
+
+def prepared(converter: WikitextConverter, wikitext: str) -> str:
+    """The text of wikitext, a line a paragraph, without WikiExtractor's part."""
+    return "\n".join(filter(None, map(clean_line, converter.prepare(wikitext, "Title").split("\n"))))
 
 
 @pytest.mark.parametrize(
@@ -25,9 +29,9 @@ clean = Wikitext.clean
         ("en", "about {{convert|100|km|mi}} and {{cvt|5|-|10|km2|0}}", "about 100 km and 5–10 km²"),
         ("en", "{{convert|6|ft|2|in|m|abbr=on}}, {{Convert|1,300.5|mi|km|2}}", "6 ft 2 in, 1,300.5 mi"),
         ("en", "{{convert|−40|to|−30|C}} {{convert|1+1/2|in}}", "−40 to −30 °C 1+1/2 in"),
-        ("en", "{{lang|de|[[Wort|das Wort]]}} {{Lang-el|link=no|λόγος}}", "[[Wort|das Wort]] λόγος"),
+        ("en", "{{lang|de|[[Wort|das Wort]]}} {{Lang-el|link=no|λόγος}}", "das Wort λόγος"),
         ("en", "{{transl|ar|ALA|kitāb}} {{nowrap|a {{lang|fr|b}} c}}", "kitāb a b c"),
-        ("en", "{{nowrap|{{unknown|x}} y}} {{unknown|{{lang|fr|b}}}}", "{{unknown|x}} y {{unknown|b}}"),
+        ("en", "{{nowrap|{{unknown|x}} y}} {{unknown|{{lang|fr|b}}}}", "y"),
         ("en", "{{IPA-de|bɛɐ̯ˈliːn}} {{IPA|de|ʔa}} {{IPA|[ʔo]}}", "[bɛɐ̯ˈliːn] ʔa [ʔo]"),
         ("en", "{{IPAc-en|lang|ˈ|m|ɜːr|,_|k}}", "ˈmɜːr, k"),
         ("en", "{{As of|2019}} {{as_of|2014|lc=y}} {{frac|1|2}} {{frac|2|3|4}}", "As of 2019 as of 2014 1/2 2 3/4"),
@@ -41,25 +45,58 @@ clean = Wikitext.clean
         ("fr", "{{lang|en|texte=word}} {{date-|14 juillet 1789}} {{heure|4|30}}", "word 14 juillet 1789 4 h 30"),
         ("de", '{{"|Wort}} {{Höhe|115|DE-NHN}}', "„Wort“ 115 m"),
         ("ar", "{{ألمانية|Spree}} {{تحويل|5|km}}", "(بالألمانية: Spree) 5 km"),
-        (
-            "en",
-            "{{s|XIX}} {{cite book|title=A}} {{{1|x}}} {| {{!}} |}",
-            "{{s|XIX}} {{cite book|title=A}} {{{1|x}}} {| {{!}} |}",
-        ),
-        (
-            "en",
-            "<code>main()</code> <math>x + 1</math> <math>\\frac{1}{2}</math>",
-            "main() x + 1 <math>\\frac{1}{2}</math>",
-        ),
+        ("en", "{{s|XIX}} {{cite book|title=A}} {{{1|x}}} {| {{!}} |}", "x {| | |}"),
+        ("en", "<code>main()</code> <math>x + 1</math> <math>\\frac{1}{2}</math>", "main() x + 1"),
     ],
 )
 def test_inline_templates(language: str, wikitext: str, text: str) -> None:
-    assert Wikitext(language).prepare(wikitext, drop=False) == text
+    assert prepared(WikitextConverter(language), wikitext) == text
+
+
+@pytest.mark.parametrize(
+    ("language", "wikitext", "text"),
+    [
+        ("it", "vasta {{TA|3 743,21 km²}}, a {{M|12|ul=km}} da qui", "vasta 3 743,21 km², a 12 km da qui"),
+        ("ru", "в {{нп5|Баварский квартал|Баварском квартале|de|X}}", "в Баварском квартале"),
+        ("ru", "{{iw|Институт Гана|||Hahn}} длиной {{км|5}}", "Институт Гана длиной 5 км"),
+        ("uk", "Іван ({{ДН|14|3|1854|2}} — {{ДС|26|5|1912|13}})", "Іван (14 березня 1854 — 26 травня 1912)"),
+        ("fr", "né le {{date de naissance|11|novembre|1866}}", "né le 11 novembre 1866"),
+        ("pt", "do {{séc|XIII}}, com {{fmtn|90000}} almas", "do século XIII, com 90 000 almas"),
+        ("fi", "Pariisi ({{k-fr|Paris}})", "Pariisi (Paris)"),
+        ("sk", "výška {{mnm|34|w}} ({{deu|Spree}})", "výška 34 m n. m. (Spree)"),
+        ("bn", "আয়তন {{রূপান্তর|306|km2|sqmi|lk=out}}", "আয়তন 306 km²"),
+        ("ko", "{{llang|de|Bonn}} {{한자|伯林}} {{일본어|도쿄|東京}}", "Bonn 伯林 도쿄(東京)"),
+        ("vi", "lệnh {{code|<img />}} và {{mono|ls(1)}}", "lệnh <img /> và ls(1)"),
+        ("en", "{{quote|text=He left.|author=A}} {{Cquote|She stayed.}}", "He left. She stayed."),
+        ("en", "born {{birth date|1970|1|31}}", "born January 31, 1970"),
+        ("en", "{{template:nowrap|a b}} {{Nowrap|c}}", "a b c"),
+    ],
+)
+def test_templates_of_the_languages(language: str, wikitext: str, text: str) -> None:
+    assert prepared(WikitextConverter(language), wikitext).replace("\xa0", " ") == text
 
 
 def test_templates_of_the_users_own() -> None:
-    own = Wikitext("en", {"Maß": "{1} {unit/2}", "convert": "", "q-*": "<{-1}>"})
-    assert own.prepare("{{maß|5|m}} {{Maß|5|unit=km}} {{convert|1|km}} {{Q-de|a|b}}") == "5 m 5 km  <b>"
+    own = WikitextConverter("en", {"Maß": "{1} {unit/2}", "convert": "", "q-*": "<{-1}>"})
+    assert prepared(own, "{{maß|5|m}} {{Maß|5|unit=km}} {{convert|1|km}} {{Q-de|a|b}}") == "5 m 5 km <b>"
+
+
+@pytest.mark.parametrize(
+    "wikitext",
+    [
+        "{{val|5.3|e=x|u=km}}",
+        "{{val|5.3|1|2|3}}",
+        "{{val|5.3|per=s}}",
+        "{{convert|5.3|km|m|disp=out}}",
+        "{{convert|5.3}}",
+        "{{convert|5.3|7|km}}",
+        "{{convert|about 5.3|km}}",
+    ],
+)
+def test_a_measure_that_is_not_understood_goes_with_its_number(wikitext: str) -> None:
+    converter = WikitextConverter("en")
+    assert prepared(converter, f"It is {wikitext} away.") == "It is away."
+    assert [hole.count for hole in converter.counts.holes.values()] == [1]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +115,7 @@ def test_templates_of_the_users_own() -> None:
         ("bitumen (a, ) is", "bitumen (a) is"),
         ("ベルリン（ベルリンしゅう、）は", "ベルリン（ベルリンしゅう）は"),
         ("where formula_1 is, and codice_12.", "where is, and."),
+        ("值formula_3，値codice_1は2formula_2", "值，値は2"),
         ("formula_7", ""),
         ("a {{unknown|x}} b", "a b"),
         ("<onlyinclude>text</onlyinclude> <div class=x>more", "text more"),
@@ -85,11 +123,12 @@ def test_templates_of_the_users_own() -> None:
         (": : * item", "item"),
         ("#Item", "Item"),
         ("half \ud800character", "half character"),
+        ("Пара́граф and á", "Параграф and á"),
         ("…", ""),
     ],
 )
 def test_leftovers_go(line: str, cleaned: str) -> None:
-    assert clean(line) == cleaned
+    assert clean_line(line) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -109,37 +148,37 @@ def test_leftovers_go(line: str, cleaned: str) -> None:
     ],
 )
 def test_real_text_stays(line: str) -> None:
-    assert clean(line) == line
+    assert clean_line(line) == line
 
 
 @given(st.text(alphabet="ab1 ,;()（）[]{}<>*#:|_\u2028\n=-", max_size=40))
 def test_only_markup_takes_letters_away(text: str) -> None:
     line = text.replace("\n", " ")
-    once = clean(line)
+    once = clean_line(line)
     assert (
         [c for c in once if c.isalnum()] == [c for c in line if c.isalnum()] or "<" in line or "{{" in line or not once
     )
-    Wikitext("fr").prepare(text)
+    WikitextConverter("fr").prepare(text)
 
 
 def test_nested_braces_take_no_time() -> None:
     start = time.monotonic()
-    Wikitext("en").prepare("{{a|" * 2000 + "x" + "}}" * 2000)
-    Wikitext("en").prepare("{{nowrap|" * 2000 + "x" + "}}" * 2000)
-    Wikitext("en").prepare("{{lang|" + "|[[" * 20000 + "}}")
+    WikitextConverter("en").prepare("{{a|" * 2000 + "x" + "}}" * 2000)
+    WikitextConverter("en").prepare("{{nowrap|" * 2000 + "x" + "}}" * 2000)
+    WikitextConverter("en").prepare("{{lang|" + "|[[" * 20000 + "}}")
     for line in ("(" * 50000, "(," * 50000, "*" * 50000, " " * 50000 + "x", "<a " * 20000, "{{" * 50000):
-        clean(line)
+        clean_line(line)
     assert time.monotonic() - start < 20
 
 
 def mended(pages: Iterable[Page], language: str = "en") -> dict[int, str]:
-    wikitext = Wikitext(language)
-    prepared = (page._replace(text=wikitext.prepare(page.text)) for page in pages)
-    return {page.id: text or "" for page, text in extract_texts(prepared)}
+    converter = WikitextConverter(language)
+    ready = (page._replace(text=converter.prepare(page.text, page.title)) for page in pages)
+    return {page.id: "\n".join(map(clean_line, (text or "").split("\n"))) for page, text in extract_texts(ready)}
 
 
 def dropped_whole(text: str, at: int) -> bool:
-    """Whether the call that begins at `at` is in a list, table, box, note or caption, which wikiextractor drops."""
+    """Whether the call that begins at `at` is in a list, table, box, note or caption, which may be dropped."""
     line = text[text.rfind("\n", 0, at) + 1 : at]
     opened = any(text.count(a, 0, at) > text.count(b, 0, at) for a, b in (("{{", "}}"), ("[[", "]]")))
     note = text.rfind("<ref", 0, at) > max(text.rfind("</ref>", 0, at), text.rfind("/>", 0, at))
@@ -159,8 +198,13 @@ def test_converted_measures_keep_their_numbers() -> None:
     assert number == 10_000_435
     texts = mended(page for page in pages if not page.redirect)
     places = [(page, call) for page in pages for call in CONVERT_CALL.finditer(page.text)]
-    lost = [(page.text, call.start()) for page, call in places if call[1].split("|")[1] not in texts[page.id]]
-    assert len(lost) == 435 - 347
+    lost = [
+        (page.text, call.start())
+        for page, call in places
+        # One shows the converted number alone, in front of a unit of its own: the number as given would be wrong there.
+        if call[1].split("|")[1] not in texts[page.id] and "disp=output number only" not in call[1]
+    ]
+    assert len(lost) < 435 - 347
     assert [text[at - 200 : at + 60] for text, at in lost if not dropped_whole(text, at)] == []
 
 
@@ -178,6 +222,6 @@ def test_few_leftovers(name: str) -> None:
         pytest.skip(f"{dump} is not here")
     pages = (page for page in factory.read_pages(dump) if not page.redirect and page.namespace == 0)
     texts = mended(pages, "en" if name == "gensim" else name)
-    lines = [line for text in texts.values() for line in map(clean, text.split("\n")) if line]
+    lines = [line for text in texts.values() for line in text.split("\n") if line]
     left = [line for line in lines if LEFTOVERS.search(line)]
     assert len(left) <= 0.002 * len(lines), left

@@ -66,3 +66,17 @@ def test_pages_that_wikiextractor_failed_on_count_over_all_shards(counts, skippe
         return
     with pytest.raises(UserError, match=f"failed on {skipped} of {articles} articles.* 0, 1"):
         count_checks.check_counts("de", 5, 9, extract, tokens)
+
+
+def test_a_file_that_changed_between_its_shards(counts):
+    def shard(name, size, samples):
+        state = {"/data/de.xml": {"size": size, "samples": samples}}
+        return EXTRACT | {"documents": 5, "skipped": [], "shard": name, "inputs": state}
+
+    tokenize = counts("tokenize", tokenized(5, 4, 40), tokenized(5, 4, 40))
+    same = counts("same", shard("0", 9, "a"), shard("1", 9, "a"))
+    count_checks.check_counts("de", 8, 80, same, tokenize)
+    for size, samples in ((10, "a"), (9, "b")):
+        changed = counts("changed", shard("0", 9, "a"), shard("1", size, samples))
+        with pytest.raises(UserError, match=f"/data/de.xml changed between its shards: 9 bytes for 0, {size} for 1"):
+            count_checks.check_counts("de", 8, 80, changed, tokenize)

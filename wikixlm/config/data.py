@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from wikixlm.config.fields import Date, File, Language, Mirror, Natural, Positive, Section, Seed, Shards
+from wikixlm.languages import VARIANTS
 
 
 class Dumps(Section):
@@ -45,9 +46,31 @@ class Extract(Section):
     namespaces_per_language: dict[Language, Annotated[list[Natural], Field(min_length=1)]] = Field(
         description="other namespaces for some languages"
     )
-    inline_templates: dict[str, str] = Field(
-        description='what remains of a template in running text, on top of the built-in table: `unité: "{1} {2}"`'
+    lists: Literal["prose", "all", "none"] = Field(
+        description="list items that are text: `prose` those that are sentences, outside of sections of references and "
+        "links; `all`; `none`, as XLM"
     )
+    headings: Literal["keep", "drop"] = Field(description="whether headings are lines of text")
+    variants: dict[Language, str] = Field(
+        description="variant of a language that is written in several: `{zh: zh-tw}`; default: zh-cn, sr-ec, kk-cyrl, …"
+    )
+    inline_templates: dict[str, str | dict[str, str]] = Field(
+        description="text that replaces a template in a sentence, on top of the built-in table: "
+        '`unité: "{1} {2}"`, for one language `fr: {unité: "{1} {2}"}`'
+    )
+    stall_seconds: Positive = Field(
+        description="a page on which the extraction makes no progress for this long is skipped, and named"
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def _known_variants(cls, value: dict[str, str]) -> dict[str, str]:
+        for language, variant in value.items():
+            known = VARIANTS.get(language, ())
+            if variant not in known:
+                accepted = ", ".join(known) or "none: the language has no variants"
+                raise ValueError(f"{language}: {variant} is not a variant of it; accepted: {accepted}")
+        return value
 
 
 class Split(Section):

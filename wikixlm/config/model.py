@@ -72,6 +72,18 @@ class Config(Section):
         weights = self.train.dimensions.weights(self.bpe.codes)
         return 10_000 + self.train.gpus * (4_000 + round(12e-6 * weights))
 
+    def inline_templates(self, lang: str) -> dict[str, str]:
+        """The patterns of templates for a language: those for all, then its own."""
+        given = self.extract.inline_templates
+        own = given.get(lang, {})
+        common = {name: pattern for name, pattern in given.items() if isinstance(pattern, str)}
+        return {**common, **(own if isinstance(own, dict) else {})}
+
+    def variant_flag(self, lang: str) -> str:
+        """The flag of `wikixlm extract` for a language's chosen variant; empty where none is chosen."""
+        chosen = self.extract.variants.get(lang)
+        return f"--variant {chosen}" if chosen else ""
+
     def shaping(self) -> str:
         """The configuration without its operational keys, and without what is done with the finished model, as JSON."""
         content = self.model_dump(mode="json", exclude={"xnli"})

@@ -1,7 +1,10 @@
-"""The wiki that a dump says it comes from: a dump under the wrong language would train a mislabelled model."""
+"""What a dump says of the wiki that it comes from: its database's name and its namespaces, in `<siteinfo>`."""
 
+import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from wikixlm import console, languages
 from wikixlm.extract.compression import detect_compression, read_streams
@@ -9,10 +12,18 @@ from wikixlm.extract.encodings import detect_encoding
 
 LONGEST_SITEINFO = 1 << 16
 DBNAME = re.compile(r"<dbname>\s*([^<\s]+)\s*</dbname>")
+NAMESPACE = re.compile(r"<namespace key=\"(-?\d{1,6})\"[^<>]*>([^<>]*)</namespace>")
 
 
-def read_dbname(path: Path) -> str | None:
-    """The name of the wiki's database in the dump's `<siteinfo>`, such as `dewiki`; None if it is absent.
+class SiteInfo(NamedTuple):
+    """The wiki of a dump; `dbname` is None, and `namespaces` empty, where the dump does not name them."""
+
+    dbname: str | None
+    namespaces: Mapping[int, str]
+
+
+def read_siteinfo(path: Path) -> SiteInfo:
+    """The wiki that a dump comes from.
 
     Dumps older than export format 0.8 (2012) have no `<dbname>`, and later files of a dump in several parts may begin
     without a header.
@@ -23,20 +34,20 @@ def read_dbname(path: Path) -> str | None:
         if b"<page>" in head or len(head) >= LONGEST_SITEINFO:
             break
     text = head.decode(detect_encoding(head), "replace")
-    found = DBNAME.search(text)
-    return found[1] if found else None
+    dbname = DBNAME.search(text)
+    namespaces = {int(number): html.unescape(name) for number, name in NAMESPACE.findall(text.partition("<page>")[0])}
+    return SiteInfo(dbname[1] if dbname else None, namespaces)
 
 
-def warn_of_other_language(path: Path, language: str) -> None:
+def warn_of_other_language(path: Path, dbname: str | None, language: str) -> None:
     """Warn if the dump comes from a wiki in another language than `language`.
 
     The language's Wikipedia and its sister projects (`dewikibooks` for de) are accepted silently. A mismatch is not an
     error, because programs that cut or join dumps may carry over the header of another one.
     """
-    found = read_dbname(path)
     wanted = languages.wiki(language).dbname
-    if found and not found.startswith(wanted.removesuffix("iki")):
+    if dbname and not dbname.startswith(wanted.removesuffix("iki")):
         console.warn(
-            f"{path} says it is a dump of {found}, but is read as {language} ({wanted}); if that is a mistake, correct "
-            "dumps.local and run again"
+            f"{path} says it is a dump of {dbname}, but is read as {language} ({wanted}); if that is a mistake, "
+            "correct dumps.local and run again"
         )

@@ -12,19 +12,22 @@ articles = documents + empty + dropped_short + skipped (a list of the ids of pag
 
 import argparse
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from wikixlm import console
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
 from wikixlm.extract import dump_origin
+from wikixlm.extract.blocks import Headings, Lists
 from wikixlm.extract.dump_reader import Page, PartReader
+from wikixlm.extract.input_state import InputState, check_unchanged, input_state
 from wikixlm.extract.shards import add_shard_arguments, shard_parts
+from wikixlm.extract.time_budget import TimeBudgetExceededError, time_budget
 from wikixlm.extract.wikiextractor_process import STALL_SECONDS, check_installed, extract_texts
-from wikixlm.extract.wikitext import Wikitext
+from wikixlm.extract.wikitext import WikitextConverter, WikitextCounts, clean_line
 from wikixlm.files import atomic_text, read_json, write_json
 from wikixlm.run_layout import shard_name
 
@@ -45,6 +48,8 @@ class DumpShardCounts(ShardCounts):
     dropped_short: int = 0
     skipped: list[int] = field(default_factory=list)
     skipped_titles: dict[str, str] = field(default_factory=dict)  # by id
+    wikitext: WikitextCounts = field(default_factory=WikitextCounts)
+    inputs: dict[str, InputState] = field(default_factory=dict)  # by path
 
     def check_balance(self) -> None:
         """Raise UserError unless every page has an outcome."""
@@ -52,6 +57,19 @@ class DumpShardCounts(ShardCounts):
         processed = self.documents + self.empty + self.dropped_short + len(self.skipped)
         if seen != self.pages or processed != self.articles:
             raise UserError(f"pages were lost, which is a bug in wikixlm: {asdict(self)}")
+
+
+@dataclass(frozen=True)
+class ExtractOptions:
+    """The settings of `extract` in the configuration, for one language."""
+
+    namespaces: frozenset[int] = frozenset({0})
+    min_chars: int = 0
+    inline_templates: Mapping[str, str] = field(default_factory=dict)
+    lists: Lists = "prose"
+    headings: Headings = "drop"
+    variant: str | None = None
+    stall_seconds: int = STALL_SECONDS
 
 
 class PageIds:
@@ -70,9 +88,7 @@ class PageIds:
         return True
 
 
-def select_articles(
-    pages: Iterable[Page], namespaces: set[int], wikitext: Wikitext, counts: DumpShardCounts
-) -> Iterator[Page]:
+def select_articles(pages: Iterable[Page], namespaces: Collection[int], counts: DumpShardCounts) -> Iterator[Page]:
     """Yield the articles among `pages` (wanted namespace, wikitext, not a redirect, id not seen before); count all."""
     ids = PageIds()
     for page in pages:
@@ -88,7 +104,21 @@ def select_articles(
             logging.warning("page %d (%s) occurs twice; the first is kept", page.id, page.title)
         else:
             counts.articles += 1
-            yield page._replace(text=wikitext.prepare(page.text))
+            yield page
+
+
+def prepare_articles(
+    articles: Iterable[Page], converter: WikitextConverter, stall_seconds: int, counts: DumpShardCounts
+) -> Iterator[Page]:
+    """Yield the articles with their structure resolved; skip those that take more than the budget of CPU time."""
+    for page in articles:
+        try:
+            with time_budget(stall_seconds):
+                text = converter.prepare(page.text, page.title)
+        except TimeBudgetExceededError:
+            _skip(page, counts, f"resolving its structure takes more than {stall_seconds} s of CPU time")
+            continue
+        yield page._replace(text=text)
 
 
 def clean_documents(
@@ -97,9 +127,9 @@ def clean_documents(
     """Yield the articles with at least `min_chars` characters of text, and count all of them."""
     for page, text in texts:
         if text is None:
-            _skip(page, counts)
+            _skip(page, counts, "wikiextractor fails")
             continue
-        document = Document(str(page.id), [line for line in map(Wikitext.clean, text.split("\n")) if line])
+        document = Document(str(page.id), [line for line in map(clean_line, text.split("\n")) if line])
         if not document.lines:
             counts.empty += 1
         elif sum(map(len, document.lines)) < min_chars:
@@ -109,10 +139,10 @@ def clean_documents(
             yield document
 
 
-def _skip(page: Page, counts: DumpShardCounts) -> None:
+def _skip(page: Page, counts: DumpShardCounts, cause: str) -> None:
     counts.skipped.append(page.id)
     counts.skipped_titles[str(page.id)] = page.title
-    console.warn(f"shard {counts.shard} of {counts.language}: wikiextractor fails on page {page.id} ({page.title})")
+    console.warn(f"shard {counts.shard} of {counts.language}: {cause} on page {page.id} ({page.title})")
     if len(counts.skipped) >= GIVE_UP_AFTER and len(counts.skipped) > SKIPPED_SHARE * counts.articles:
         _fail_on_skipped(counts)
 
@@ -121,11 +151,12 @@ def _fail_on_skipped(counts: DumpShardCounts) -> None:
     ids = ", ".join(map(str, counts.skipped[:GIVE_UP_AFTER]))
     raise UserError(
         f"wikiextractor failed on {len(counts.skipped)} of {counts.articles} articles "
-        f"(at most {SKIPPED_SHARE:.1%} may fail): page ids {ids}; the log says how"
+        f"(at most {SKIPPED_SHARE:.1%}, or one, may fail): page ids {ids}; the log says how; if they only need more "
+        "time, raise extract.stall_seconds"
     )
 
 
-def check_has_text(counts: DumpShardCounts, namespaces: set[int]) -> None:
+def check_has_text(counts: DumpShardCounts, namespaces: Collection[int]) -> None:
     """Raise UserError if the dump, all of which was read, gave no document."""
     files = ", ".join(counts.files)
     wanted = " ".join(map(str, sorted(namespaces)))
@@ -169,33 +200,40 @@ def extract(
     counts: DumpShardCounts,
     shard: int = 0,
     shards: int = 1,
-    namespaces: Iterable[int] = (0,),
-    min_chars: int = 0,
-    inline_templates: dict[str, str] | None = None,
-    stall_seconds: int = STALL_SECONDS,
+    options: ExtractOptions = ExtractOptions(),
 ) -> None:
     """Write the documents of shard `shard` of `shards` to `output`, and fill `counts`.
 
     Raises:
         UserError: a file is damaged or not a dump, pages were lost, or wikiextractor failed on too many.
     """
-    wanted = set(namespaces)
+    counts.inputs = {str(path): input_state(path) for path in files}
     readers = [PartReader(part) for part in shard_parts(files, shard, shards)]
-    for path in files[: 1 if shard == 0 else 0]:
-        dump_origin.warn_of_other_language(path, counts.language)
+    site = dump_origin.read_siteinfo(files[0])
+    if shard == 0:
+        dump_origin.warn_of_other_language(files[0], site.dbname, counts.language)
+    converter = WikitextConverter(
+        counts.language,
+        options.inline_templates,
+        lists=options.lists,
+        headings=options.headings,
+        variant=options.variant,
+        namespaces=site.namespaces,
+        counts=counts.wikitext,
+    )
     pages = (page for reader in readers for page in reader.pages())
     with atomic_text(output) as stream:
-        texts = extract_texts(
-            select_articles(pages, wanted, Wikitext(counts.language, inline_templates), counts), stall_seconds
-        )
-        for document in clean_documents(texts, min_chars, counts):
+        articles = select_articles(pages, options.namespaces, counts)
+        prepared = prepare_articles(articles, converter, options.stall_seconds, counts)
+        texts = extract_texts(prepared, options.stall_seconds)
+        for document in clean_documents(texts, options.min_chars, counts):
             write_document(stream, document)
         counts.check_balance()
-        allowed = max(int(SKIPPED_SHARE * counts.articles), 1 if shards > 1 else 0)
-        if len(counts.skipped) > allowed:
+        if len(counts.skipped) > max(int(SKIPPED_SHARE * counts.articles), 1):
             _fail_on_skipped(counts)
         if len(readers) == len(files) and all(reader.read_whole_file for reader in readers):
-            check_has_text(counts, wanted)
+            check_has_text(counts, options.namespaces)
+        check_unchanged(counts.inputs)
     if counts.duplicates:
         console.warn(f"shard {counts.shard} of {counts.language}: {counts.duplicates} pages occur twice, kept once")
 
@@ -227,6 +265,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="skip a page after this many seconds without progress",
     )
+    parser.add_argument("--lists", choices=get_args(Lists), default="prose", help="list items that are kept")
+    parser.add_argument("--headings", choices=get_args(Headings), default="drop", help="whether headings are kept")
+    parser.add_argument("--variant", metavar="V", help="variant of a language that has several, such as zh-tw")
     parser.add_argument("--output", type=Path, required=True, help="documents, as JSON lines (.zst: compressed)")
     parser.add_argument("--counts", type=Path, required=True, help="number of pages by outcome, as JSON")
 
@@ -254,10 +295,15 @@ def main(args: argparse.Namespace) -> None:
             counts,
             shard=args.shard,
             shards=args.shards,
-            namespaces=args.namespaces,
-            min_chars=args.min_chars,
-            inline_templates=parse_patterns(args.inline_template),
-            stall_seconds=args.stall_seconds,
+            options=ExtractOptions(
+                namespaces=frozenset(args.namespaces),
+                min_chars=args.min_chars,
+                inline_templates=parse_patterns(args.inline_template),
+                lists=args.lists,
+                headings=args.headings,
+                variant=args.variant,
+                stall_seconds=args.stall_seconds,
+            ),
         )
     except UserError as failure:
         raise UserError(f"extract {args.language}, shard {counts.shard}: {failure}") from failure

@@ -1,82 +1,23 @@
-"""Templates in running text that carry some of it: their text is kept, where wikiextractor would drop them.
+"""Templates in running text that carry some of it: their text is kept, where WikiExtractor would drop them.
 
-A pattern describes the text that replaces a template: `{1}` is its first unnamed value, `{-1}` the last, `{*}` all
-of them joined, `{lang}` the value of that name, `{text/1}` the first of these that is given; other characters are
-literal. A name that ends in `-*` matches a family (`lang-*`: lang-de, lang-fr, …). Names are compared in lower case,
-with spaces for underscores.
+A pattern describes the text that replaces a template: `{1}` is its first unnamed value, `{-1}` the last, `{*}` all of
+them joined, `{lang}` the value of that name, `{text/1}` the first of these that is not empty; other characters are
+literal; `@convert` and its kind name a function below. A name that ends in `-*` matches a family (`lang-*`: lang-de,
+lang-fr, …). Names are compared in lower case, with spaces for underscores. The table of the languages is
+wikixlm/data/inline_templates.json, pattern → names.
 """
 
+import functools
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
 from typing import NamedTuple
 
-PATTERNS = {
-    # English, and what many other wikis took over from it
-    **dict.fromkeys(["lang", "langx", "langue", "wikt-lang"], "{2/texte/text}"),
-    **dict.fromkeys(["lang-*", "link-*", "ipa", "ipa2", "api", "msapi"], "{1}"),
-    **dict.fromkeys(["ill", "interlanguage link"], "{lt/1}"),
-    **dict.fromkeys(["transl", "translit", "transliteration", "tlit"], "{-1}"),
-    **dict.fromkeys(
-        ["nowrap", "nobr", "nobreak", "nwr", "small", "smaller", "big", "larger", "sc", "smallcaps"], "{1}"
-    ),
-    **dict.fromkeys(["abbr", "tooltip", "keypress", "key press", "mvar", "math", "var", "vr", "sup", "sub"], "{1}"),
-    **dict.fromkeys(["quote", "blockquote", "cquote", "em", "strong", "not a typo", "typo", "proper name"], "{1}"),
-    **dict.fromkeys(["flag", "flagu", "flagcountry", "flag+link", "linktext"], "{1}"),
-    **dict.fromkeys(["chem", "chem2", "ipac-*"], "{*}"),
-    "ipa-*": "[{1}]",
-    "angbr": "⟨{1}⟩",
-    "nihongo": "{1} ({2}, {3})",
-    "as of": "As of {1}",
-    "circa": "c. {1}",
-    "c.": "c. {1}",
-    "val": "{1} {u}",
-    "currency": "{1} {2}",
-    "us$": "US${1}",
-    "£": "£{1}",
-    "€": "€{1}",
-    **dict.fromkeys(["nbsp", "spaces", "space"], " "),
-    **dict.fromkeys(["snd", "spnd", "spaced ndash", "spaced en dash"], " – "),
-    **dict.fromkeys(["ndash", "en dash"], "–"),
-    **dict.fromkeys(["mdash", "em dash"], "—"),
-    **dict.fromkeys(["·", "dot"], " ·"),
-    "'": "'",
-    "'s": "'s",
-    "e": "×10^{1}",
-}
-# What the names mean in one wiki only; these win over the common ones.
-OF_LANGUAGE = {
-    "de": {
-        '"': "„{1}“",
-        "höhe": "{1} m",
-        "zitat": "{1}",
-        **dict.fromkeys(["ens", "des", "frs", "las", "ess", "its", "rus", "ars"], "{1}"),
-    },
-    "fr": {
-        **dict.fromkeys(["unité", "unite", "nombre", "tmp"], "{1} {2}"),
-        **dict.fromkeys(["date", "date-", "date de naissance-", "date de décès-"], "{1} {2} {3}"),
-        "heure": "{1} h {2}",
-        **dict.fromkeys(["s", "s-"], "{1}e siècle"),
-        "ier": "Ier",
-        "ire": "Ire",
-        "er": "er",
-        "re": "re",
-        "e": "e",
-        "euro": "{1} €",
-        "citation": "« {1} »",
-        "incise": "– {1} –",
-        "latin": "{1}",
-        "lien": "{texte/text/fr/trad/1}",
-    },
-    "ar": {
-        "لغة-*": "{1}",
-        "ألمانية": "(بالألمانية: {1})",
-        **dict.fromkeys(["إنجليزية", "إنج"], "(بالإنجليزية: {1})"),
-        "فرنسية": "(بالفرنسية: {1})",
-    },
-    "ja": {"仮リンク": "{1}"},
-}
-CONVERT = {"convert", "cvt", "تحويل"}
-FRACTION = {"frac", "fraction", "sfrac"}
+from wikixlm.extract.parser_functions import format_number
+from wikixlm.extract.protection import protect
+from wikixlm.extract.wiki_names import WikiNames
+
 UNITS = {"C": "°C", "F": "°F", "sqmi": "sq mi", "sqft": "sq ft", "cuft": "cu ft", "cumi": "cu mi", "sqyd": "sq yd"}
 RANGES = {
     "-": "–",
@@ -88,123 +29,85 @@ RANGES = {
     "x": " × ",
     "by": " by ",
     "×": " × ",
+    "+/-": " ± ",
+    "±": " ± ",
 }
+# Values of `disp=` with which {{convert}} shows something else than the measure as it was given.
+_HIDING_DISPLAYS = {"out", "output only", "output number only", "number", "unit", "unit2", "x", "none", "preunit"}
+# Arguments of {{val}} whose meaning is known here.
+_VALUE_KEYS = {"e", "u", "ul", "fmt", "p", "s", "end"}
 # Arguments of {{IPAc-en}} that are not sounds.
-IPA_WORDS = {
-    "lang",
-    "pron",
-    "pronounced",
-    "us",
-    "uk",
-    "usalso",
-    "ukalso",
-    "alsous",
-    "alsouk",
-    "also",
-    "icon",
-    "local",
-    "audio",
-}
-# A name that is its own text: {{XIXe siècle}}, {{3e}}.
-OWN_TEXT = re.compile(r"(?:[ivx]+e siècle|\d+(?:er?|re))(?: av\. J\.-C\.)?", re.IGNORECASE)
-
-_INNERMOST = re.compile(r"\{\{([^{}]*)\}\}")
-_SET_ASIDE = re.compile("\x00([0-9]+)\x00")
-_BAR = re.compile(r"\|(?![^\[\]]*\]\])")  # not those in a link
-_NAMED = re.compile(r"\s*([^=<>\[\]{}]{1,40}?)\s*=(.*)", re.DOTALL)
-_FIELD = re.compile(r"\{([^{}]+)\}")
-_LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]+)?")
-_NUMBER = re.compile(r"[+\-−]?[\d.,]+(?:[/⁄+][\d/⁄]+)?(?:e[+-]?\d+)?")
-
-
-# Calls that wikiextractor replaces by something; it is given no templates, and so drops all others.
-VARIABLES = frozenset(
-    ["!", "namespace", "pagename", "fullpagename"]
-    + [f"current{unit}" for unit in ("year", "month", "day", "hour", "time")]
+IPA_WORDS = frozenset(
+    "lang pron pronounced us uk usalso ukalso alsous alsouk also icon local audio".split()  # noqa: SIM905
 )
+# A name that is its own text: {{XIXe siècle}}, {{3e}}.
+OWN_TEXT = re.compile(r"(?:[ivx]{1,9}e siècle|\d{1,4}(?:er?|re))(?: av\. J\.-C\.)?", re.IGNORECASE)
+
+_FIELD = re.compile(r"\{([^{}]+)\}")
+_INDEX = re.compile(r"-?\d{1,3}")
+_LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{1,20})?")
+_NUMBER = re.compile(r"[+\-−]?(?=[.,]?\d)[\d.,]{1,40}(?:[/⁄+][\d/⁄]{1,20})?(?:e[+-]?\d{1,3})?")
+_NO_KEY = re.compile(r"[<>\[\]{}]")
+_SPACES = re.compile(r" {2,}")
 
 
-class Call(NamedTuple):
-    """What stands between the braces: unnamed values in order, named ones."""
+class TemplateCall(NamedTuple):
+    """The values of a call: unnamed ones in order, named ones by name."""
 
-    name: str
     values: list[str]
     named: dict[str, str]
 
 
-def parse_call(body: str) -> Call:
-    """Take `name|value|key=value` apart."""
-    name, *arguments = _BAR.split(body)
-    values, named = [], {}
+def parse_call(arguments: Sequence[str]) -> TemplateCall:
+    """Sort the arguments of a call into unnamed and named ones; `1=`, `2=`, … count as unnamed."""
+    values: list[str] = []
+    named: dict[str, str] = {}
     for argument in arguments:
-        if match := _NAMED.fullmatch(argument):
-            named[match[1]] = match[2].strip()
+        key, equals, value = argument.partition("=")
+        key = key.strip()
+        if equals and 0 < len(key) <= 40 and not _NO_KEY.search(key):
+            named[key] = value.strip()
         else:
             values.append(argument.strip())
-    for number in range(1, len(named) + len(values) + 1):  # 1=, 2=, … stand for unnamed ones
+    for number in range(1, len(named) + len(values) + 1):
         if str(number) in named:
             values[number - 1 : number] = [named[str(number)]]
-    return Call(" ".join(name.replace("_", " ").split()), values, named)
+    return TemplateCall(values, named)
 
 
 class InlineTemplates:
-    """Puts the text of known templates in their place and leaves the others as they are."""
+    """The texts of the templates of one wiki."""
 
-    def __init__(self, language: str, more: Mapping[str, str] | None = None) -> None:
-        """`more`: patterns by name, which win over the table's; an empty pattern drops the template."""
-        table = {**PATTERNS, **OF_LANGUAGE.get(language, {}), **(more or {})}
-        patterns = {name.lower(): pattern for name, pattern in table.items()}
-        self._patterns = {name: pattern for name, pattern in patterns.items() if not name.endswith("*")}
-        self._families = {name[:-1]: pattern for name, pattern in patterns.items() if name.endswith("*")}
+    def __init__(self, language: str, names: WikiNames, more: Mapping[str, str] | None = None) -> None:
+        """Args: more: patterns by name, which win over the table's; an empty pattern drops the template."""
+        tables = _tables()
+        table = {
+            **tables["*"],
+            **tables.get(language, {}),
+            **{name.lower(): protect(text, "<>") for name, text in (more or {}).items()},
+        }
+        self._patterns = {name: pattern for name, pattern in table.items() if not name.endswith("*")}
+        self._families = {name[:-1]: pattern for name, pattern in table.items() if name.endswith("*")}
+        self._language, self._names = language, names
 
-    def expand(self, wikitext: str, drop_others: bool = False) -> str:
-        """Wikitext with the known templates replaced, innermost first.
-
-        Args:
-            drop_others: leave out other calls where wikiextractor is sure to do so: if all in the page are balanced.
-        """
-        if "{{" not in wikitext:
-            return wikitext
-        others: list[str] = []
-
-        def replace(match: re.Match[str]) -> str:
-            text = self._text(match[1])
-            if text is not None:
-                return text
-            others.append(match[0])
-            return f"\x00{len(others) - 1}\x00"
-
-        sure = drop_others and "{{{" not in wikitext
-        found = 1
-        while found:
-            wikitext, found = _INNERMOST.subn(replace, wikitext)
-        if sure and "{{" not in wikitext:
-            wikitext = _SET_ASIDE.sub(lambda match: "" if is_dropped(others[int(match[1])]) else match[0], wikitext)
-        while "\x00" in wikitext:
-            wikitext = _SET_ASIDE.sub(lambda match: others[int(match[1])], wikitext)
-        return wikitext
-
-    def _text(self, body: str) -> str | None:
-        """The text of a template; None for one that is not known."""
-        bare = " ".join(body.partition("|")[0].replace("_", " ").split())
-        name = bare.lower()
-        if name in CONVERT and name not in self._patterns:
-            return convert(parse_call(body).values)
-        if name in FRACTION and name not in self._patterns:
-            return fraction(parse_call(body).values)
-        if OWN_TEXT.fullmatch(bare):
-            return bare
-        pattern = self._pattern(name)
+    def text(self, name: str, arguments: Sequence[str]) -> str | None:
+        """The text of a call; None for a template that is not known, or whose values are not understood."""
+        lower = name.lower()
+        if OWN_TEXT.fullmatch(name):
+            return name
+        pattern = self._pattern(lower)
         if pattern is None:
             return None
-        call = parse_call(body)
-        if name.startswith("ipac-"):
+        call = parse_call(arguments)
+        if pattern.startswith("@") and pattern in _FUNCTIONS:
+            return _FUNCTIONS[pattern](call, self._names, self._language)
+        if lower.startswith("ipac-"):
             call = call._replace(values=[v.replace("_", " ") for v in call.values if v.lower() not in IPA_WORDS])
-        if name == "ipa" and len(call.values) > 1 and _LANGUAGE_CODE.fullmatch(call.values[0]):
+        if lower == "ipa" and len(call.values) > 1 and _LANGUAGE_CODE.fullmatch(call.values[0]):
             call = call._replace(values=call.values[1:])
-        if name == "as of" and call.named.get("lc"):
+        if lower == "as of" and call.named.get("lc"):
             pattern = pattern.lower()
-        return fill(pattern, call)
+        return fill_pattern(pattern, call)
 
     def _pattern(self, name: str) -> str | None:
         if name in self._patterns:
@@ -213,58 +116,66 @@ class InlineTemplates:
         return self._families.get(family) if family else None
 
 
-def is_dropped(call: str) -> bool:
-    """Whether wikiextractor drops a call, from `{{` to `}}`, without looking further than its name.
+@functools.cache
+def _tables() -> dict[str, dict[str, str]]:
+    """Language (`*`: all) → name → pattern."""
+    tables = json.loads(files("wikixlm").joinpath("data", "inline_templates.json").read_text(encoding="utf-8"))
+    return {
+        language: {name.lower(): pattern for pattern, names in table.items() for name in names}
+        for language, table in tables.items()
+    }
 
-    It drops all but variables and parser functions, whose name ends in a colon.
-    """
-    name = call[2:-2].partition("|")[0]
-    return not any(sign in name for sign in ":[\x00") and name.strip().lower() not in VARIABLES
 
-
-def fill(pattern: str, call: Call) -> str:
-    """A pattern with the values of a call; what is not given leaves nothing behind."""
+def fill_pattern(pattern: str, call: TemplateCall) -> str:
+    """A pattern with the values of a call; values that are not given leave nothing behind."""
 
     def value(match: re.Match[str]) -> str:
         for key in match[1].split("/"):
             if key == "*":
                 return "".join(call.values)
-            if re.fullmatch(r"-?\d+", key):
+            found = call.named.get(key, "")
+            if _INDEX.fullmatch(key):
                 index = int(key) - 1 if int(key) > 0 else int(key)
-                if -len(call.values) <= index < len(call.values):
-                    return call.values[index]
-            elif key in call.named:
-                return call.named[key]
+                found = call.values[index] if -len(call.values) <= index < len(call.values) else ""
+            if found:
+                return found
         return ""
 
     text = _FIELD.sub(value, pattern)
-    return text if not pattern.strip() or pattern == text else re.sub(r" {2,}", " ", text).strip()
+    if not pattern.strip() or pattern == text:
+        return text
+    return _SPACES.sub(" ", text).strip().removesuffix("()").strip()
 
 
-def convert(values: list[str]) -> str:
-    """`{{convert|5|-|10|km|mi}}` → `5–10 km`: the measure as its author gave it."""
+def convert_measure(call: TemplateCall) -> str | None:
+    """`{{convert|5|-|10|km|mi}}` → `5–10 km`: the measure as its author gave it; None for a form not understood."""
+    values = call.values
+    if call.named.get("disp", "").lower() in _HIDING_DISPLAYS:
+        return None
     text, at = "", 0
     while at < len(values):
         if not _NUMBER.fullmatch(values[at]):
-            break
+            return None
         text += values[at]
         at += 1
+        if at == len(values):
+            return None
         if at + 1 < len(values) and values[at] in RANGES:
             text += RANGES[values[at]]
             at += 1
             continue
-        if at == len(values):
-            break
-        text += f" {unit(values[at])}"
+        if not values[at] or _NUMBER.fullmatch(values[at]):
+            return None
+        text += f" {unit_symbol(values[at])}"
         at += 1
         # Feet and inches: another number with its own unit follows, not a precision.
         if at + 1 >= len(values) or not _NUMBER.fullmatch(values[at]) or values[at + 1] not in ("in", "oz", "lb", "ft"):
             break
         text += " "
-    return text
+    return text or None
 
 
-def unit(code: str) -> str:
+def unit_symbol(code: str) -> str:
     """How a unit's code is written: `km2` → `km²`."""
     return UNITS.get(code) or re.sub(r"(?<=[a-z])[23]$", lambda match: "²" if match[0] == "2" else "³", code)
 
@@ -279,3 +190,64 @@ def fraction(values: list[str]) -> str:
         case [whole, above, below]:
             return f"{whole} {above}/{below}"
     return ""
+
+
+def value_with_unit(call: TemplateCall) -> str | None:
+    """`{{val|5.3|e=3|u=km}}` → `5.3×10³ km`; None for a form not understood, so that no wrong number is left."""
+    numbers, named = call.values, {key: value for key, value in call.named.items() if not key.isdigit()}
+    if not numbers or len(numbers) > 2 or not set(named) <= _VALUE_KEYS:
+        return None
+    if not all(_NUMBER.fullmatch(number) for number in numbers):
+        return None
+    text = "±".join(numbers)
+    if named.get("e"):
+        if not re.fullmatch(r"[+\-−]?\d{1,4}", named["e"]):
+            return None
+        power = named["e"].replace("−", "-").lstrip("+").translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        text = f"({text})×10{power}" if len(numbers) > 1 else f"{text}×10{power}"
+    unit = named.get("u") or named.get("ul") or ""
+    return f"{named.get('p', '')}{text}{named.get('s', '')} {unit_symbol(unit)}".strip()
+
+
+def date(values: Sequence[str], order: str, names: WikiNames, language: str) -> str | None:
+    """The first three values as a date of the language; fewer, as they are.
+
+    Args:
+        values: numbers of day, month and year, or the month's name.
+        order: `dmy` or `ymd`, the order in which the template has them.
+    """
+    parts = [value for value in values[:3] if value]
+    if not parts:
+        return None
+    if len(parts) < 3 or not all(part.isalnum() for part in parts):
+        return " ".join(parts)
+    day, month, year = parts if order == "dmy" else parts[::-1]
+    if not (day.isdigit() and month.isdigit() and 1 <= int(month) <= 12):
+        return f"{day} {month} {year}"
+    if language in ("ja", "zh"):
+        return f"{year}年{int(month)}月{int(day)}日"
+    name = names.months[int(month) - 1]
+    if language == "ko":
+        return f"{year}년 {name} {int(day)}일"
+    if language in ("en", "simple"):
+        return f"{name} {int(day)}, {year}"
+    return f"{int(day)} {name} {year}"
+
+
+def _number(call: TemplateCall, names: WikiNames, _: str) -> str | None:
+    return format_number(call.values[0], names.numbers) if call.values and call.values[0] else None
+
+
+def _code(call: TemplateCall, *_: object) -> str | None:
+    return protect(fill_pattern("{2}" if len(call.values) > 1 else "{1}", call)) or None
+
+
+_FUNCTIONS: dict[str, Callable[[TemplateCall, WikiNames, str], str | None]] = {
+    "@convert": lambda call, *_: convert_measure(call),
+    "@fraction": lambda call, *_: fraction(call.values),
+    "@value": lambda call, *_: value_with_unit(call),
+    "@number": _number,
+    "@code": _code,
+    "@dmy": lambda call, names, language: date(call.values, "dmy", names, language),
+    "@ymd": lambda call, names, language: date(call.values, "ymd", names, language),
+}

@@ -12,13 +12,14 @@ import argparse
 import codecs
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
 from wikixlm.extract.compression import detect_compression, read_streams
 from wikixlm.extract.encodings import detect_encoding, recode
+from wikixlm.extract.input_state import InputState, check_unchanged, input_state
 from wikixlm.extract.shards import FilePart, add_shard_arguments, shard_parts
 from wikixlm.files import LONGEST_LINE, atomic_text, write_json
 from wikixlm.run_layout import shard_name
@@ -29,6 +30,7 @@ class TextShardCounts(ShardCounts):
     """Outcome of the lines of a shard: lines_in = documents + empty."""
 
     lines_in: int = 0
+    inputs: dict[str, InputState] = field(default_factory=dict)  # by path
 
 
 def line_id(line: str) -> str:
@@ -129,12 +131,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     counts = TextShardCounts(args.language, shard_name(args.shard, args.shards), [str(path) for path in args.text])
     try:
+        counts.inputs = {str(path): input_state(path) for path in args.text}
         parts = shard_parts(args.text, args.shard, args.shards)
         with atomic_text(args.output) as stream:
             for document in read_text_documents(parts, counts):
                 write_document(stream, document)
             if args.shards == 1 and not counts.documents:
                 raise UserError(f"{', '.join(counts.files)}: no text in {counts.lines_in} lines; see corpora.local")
+            check_unchanged(counts.inputs)
     except UserError as failure:
         raise UserError(f"corpus {args.language}, shard {counts.shard}: {failure}") from failure
     write_json(args.counts, asdict(counts))

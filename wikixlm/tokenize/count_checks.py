@@ -26,6 +26,7 @@ def check_counts(language: str, documents: int, lines: int, extract: Sequence[Pa
     """
     made = [read_json(path) for path in extract]
     tokenized = [read_json(path) for path in tokenize]
+    _check_inputs(language, made)
     _check_skipped(language, made)
     _check_stages(language, made, tokenized)
     found = (documents, lines)
@@ -44,6 +45,20 @@ def _sum(counts: list[dict[str, Any]], key: str) -> int:
         return sum(each[key] for each in counts)
     except (KeyError, TypeError) as failure:
         raise UserError(f"a counts file has no usable {key} ({failure}); delete work/counts and run again") from None
+
+
+def _check_inputs(language: str, made: list[dict[str, Any]]) -> None:
+    """Every shard must have read the same files: one that grew in between moved the limits of the later shards."""
+    seen: dict[str, tuple[Any, str]] = {}
+    for counts in made:
+        for path, state in counts.get("inputs", {}).items():
+            first, shard = seen.setdefault(path, (state, counts.get("shard", "?")))
+            if state != first:
+                raise UserError(
+                    f"{language}: {path} changed between its shards: {first.get('size')} bytes for {shard}, "
+                    f"{state.get('size')} for {counts.get('shard', '?')}; delete work/counts/extract/{language} and "
+                    f"work/extracted/{language} and run again"
+                )
 
 
 def _check_skipped(language: str, made: list[dict[str, Any]]) -> None:
