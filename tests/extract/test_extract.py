@@ -59,7 +59,7 @@ def fails(capfd: pytest.CaptureFixture[str], argv: list[str]) -> str:
 def test_english_sample(tmp_path: Path) -> None:
     documents, counts = extract(factory.english_dump(), tmp_path)
     assert (counts["pages"], counts["redirects"], counts["other_namespaces"], counts["articles"]) == (206, 99, 1, 106)
-    assert len(documents) == counts["documents"] == 105
+    assert len(documents) == counts["documents"] == 106
     assert counts["lines"] == sum(len(document.lines) for document in documents)
     assert counts["characters"] == sum(len(line) for document in documents for line in document.lines) > 2_500_000
     anarchism = next(document for document in documents if document.id == "12")

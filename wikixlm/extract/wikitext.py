@@ -38,6 +38,7 @@ _LINE_BREAK = re.compile(f" ?{LINE_BREAK} ?")
 
 # A reference such as &#xD800; in a page makes half a character, which no encoding can write.
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+_NUMERIC_REFERENCE = re.compile(r"&#(?:[xX][0-9a-fA-F]++|[0-9]++);")
 _PLACEHOLDER = re.compile(r"(?<![A-Za-z_])(?:formula|codice)_\d+")
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 _TAG = re.compile(
@@ -166,7 +167,15 @@ def _finish(line: str) -> str:
 
 
 def _unescape(text: str) -> str:
-    return html.unescape(text).replace("\n", " ").replace("\r", " ") if "&" in text else text
+    if "&" not in text:
+        return text
+    known = _NUMERIC_REFERENCE.sub(lambda reference: _character(reference[0]), text)
+    return html.unescape(known).replace("\n", " ").replace("\r", " ")
+
+
+def _character(reference: str) -> str:
+    """The reference itself, or nothing where its number is that of no character: U+0000, half a surrogate pair."""
+    return "" if html.unescape(reference) == "\ufffd" else reference
 
 
 def clean_line(line: str) -> str:
