@@ -48,11 +48,12 @@ def test_an_error_is_one_line_on_the_terminal_and_in_the_log(tmp_path):
 
 
 def test_an_unexpected_failure_names_the_log_and_keeps_the_traceback_there(tmp_path):
-    (tmp_path / "models" / "mlm").mkdir(parents=True)
-    (tmp_path / "evaluation").mkdir()
-    (tmp_path / "models" / "mlm" / "model.pt").touch()
-    (tmp_path / "evaluation" / "mlm_perplexity.tsv").write_text("no\ttable\n1\t2\n")
-    done = wikixlm("summary", "--directory", tmp_path, "--log", tmp_path / "summary.log")
+    program = (
+        "from wikixlm import cli; from wikixlm.report import summary\n"
+        "summary.main = lambda args: {}['language']\n"
+        f"cli.main(['summary', '--log', {str(tmp_path / 'summary.log')!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: summary failed unexpectedly: KeyError") and "summary.log" in line

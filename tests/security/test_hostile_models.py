@@ -217,7 +217,7 @@ COMMANDS = ["evaluate", "fill", "embed", "retrieve", "finetune"]
 
 
 @attack(
-    "an export whose `auto_map` names code of its folder: `wikixlm evaluate --export`, `fill`, `embed`, `retrieve`, "
+    "an export whose `auto_map` names code of its folder: `evaluate` of an export, `fill`, `embed`, `retrieve`, "
     "`finetune`",
     "`auto_map`, `model_type` and the folder's Python files are ignored: the model is a BERT and the tokenizer is the "
     "installed one; nothing is asked and nothing run",

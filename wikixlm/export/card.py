@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -12,7 +12,9 @@ from wikixlm import formatting, hf
 from wikixlm.errors import UserError
 from wikixlm.files import open_text
 from wikixlm.languages import bcp47, wiki
-from wikixlm.model.network import NetworkConfig
+
+if TYPE_CHECKING:  # `wikixlm summary` reads the evaluation by this module, without torch
+    from wikixlm.model.network import NetworkConfig
 
 # The settings that matter most to a reader; all others are in the run's manifest.
 _TRAINING = (
@@ -40,7 +42,7 @@ class CardFacts:
     """
 
     languages: Sequence[str]
-    config: NetworkConfig
+    config: "NetworkConfig"
     merges: int
     lowercase: bool
     japanese: str
