@@ -133,12 +133,13 @@ def test_any_checkpoint_can_be_scored(run, reference):
 
 def test_the_exported_model_gives_the_same_figures(run, reference, tmp_path):
     folder = tmp_path / "export"
-    words = ["export", "--model", str(run / "model.pt"), "--codes", str(run / "codes")]
-    run_stage(*words, "--vocabulary", run / "data" / "dict.txt", "--lowercase-and-remove-accent", "--output", folder)
+    words = ["export", "--model", run / "model.pt", "--codes", run / "codes", "--vocabulary", run / "data" / "dict.txt"]
+    words = [*map(str, words), "--lowercase-and-remove-accent"]
+    run_stage(*words, "--output", folder)
     splits = scored("--export", folder, "--data", run / "data", "--splits", "test", "--pseudo", 3)
     assert_same({(language, "text"): row for (language, _), row in splits.items()}, reference)
     assert_same(scored("--export", folder, "--text", *raw(run), "--pseudo", 3), reference, unigram=False)
-    run_stage(*words, "--vocabulary", run / "data" / "dict.txt", "--data", run / "data", "--output", folder)
+    run_stage(*words, "--data", run / "data", "--output", folder)
     assert_same(
         scored("--export", folder, "--text", *raw(run)), {key: drop_pseudo(row) for key, row in reference.items()}
     )
