@@ -24,7 +24,7 @@ from wikixlm.extract import dump_origin
 from wikixlm.extract.blocks import Headings, Lists
 from wikixlm.extract.dump_reader import Page, PartReader
 from wikixlm.extract.input_state import InputState, check_unchanged, input_state
-from wikixlm.extract.shards import add_shard_arguments, shard_parts
+from wikixlm.extract.shards import SKIPPED_SHARE, add_shard_arguments, shard_parts
 from wikixlm.extract.time_budget import TimeBudgetExceededError, time_budget
 from wikixlm.extract.wikiextractor_process import STALL_SECONDS, check_installed, extract_texts
 from wikixlm.extract.wikitext import WikitextConverter, WikitextCounts, clean_line
@@ -32,7 +32,6 @@ from wikixlm.files import atomic_text, read_json, write_json
 from wikixlm.run_layout import shard_name
 
 GIVE_UP_AFTER = 20
-SKIPPED_SHARE = 0.001  # the share of a language's articles that wikiextractor may fail on
 
 
 @dataclass

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from wikixlm.errors import UserError
 
+SKIPPED_SHARE = 0.001  # the share of a language's articles that wikiextractor may fail on
+
 
 class FilePart(NamedTuple):
     """A file and the non-empty range of its bytes [start, end) that a shard owns."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wikixlm.errors import UserError
-from wikixlm.extract.extract import SKIPPED_SHARE
+from wikixlm.extract.shards import SKIPPED_SHARE
 from wikixlm.files import read_json
 
 
