@@ -95,7 +95,7 @@ def test_the_manifest_tells_commands_hardware_and_when_the_training_ran(runs):
 def test_verify_finds_nothing_in_a_run_and_every_change_in_another(runs, capsys):
     one, other = runs
     cli.main(["verify", "--directory", str(one.directory)])
-    assert "18 files" in capsys.readouterr().out
+    assert "40 files" in capsys.readouterr().out
     codes = other.directory / "monolingual_data" / "processed" / "codes"
     codes.write_text(codes.read_text() + "a b 1\n")
     (other.directory / "bg.xml.bz2").unlink()
@@ -107,4 +107,4 @@ def test_verify_finds_nothing_in_a_run_and_every_change_in_another(runs, capsys)
         str(other.directory / "bg.xml.bz2"),
         str(codes),
     ]
-    assert "error: 2 of 18 files are not as" in shown.err
+    assert "error: 2 of 40 files are not as" in shown.err
