@@ -65,7 +65,11 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(finetuned, exported, 
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
         found = wait_for(
-            lambda: list(tmp_path.glob("model.checkpoints/*/checkpoint-30/trainer_state.json")),
+            lambda: [
+                path  # once it is written to its end, the last file of a checkpoint
+                for path in tmp_path.glob("model.checkpoints/*/checkpoint-30/trainer_state.json")
+                if path.read_text().rstrip().endswith("}")
+            ],
             240,
             "checkpoint 30",
             process,
