@@ -63,7 +63,7 @@ def resolve_opaque_tags(text: str) -> str:
 
 
 def _skip_comment(text: str, start: int, position: int, parts: list[str]) -> int:
-    """Append the text before a comment and return where it goes on; a comment's own line goes with it."""
+    """Append the text before a comment and return where it continues; a comment's own line goes with it."""
     end = text.find("-->", start + 4)
     if end < 0:
         parts.append(text[position:start])
