@@ -107,16 +107,23 @@ def test_a_flipped_bit_is_an_error(tmp_path):
         stream.read()
 
 
-def test_any_flipped_bit_is_one_error(tmp_path):
-    """Also one that makes bytes that are not UTF-8, before the checksum is reached."""
+def test_a_flipped_bit_is_one_error_or_changes_nothing(tmp_path):
+    """Also a bit that makes bytes that are not UTF-8 before the checksum; a few bits of a frame mean nothing."""
     path = tmp_path / "lines.zst"
+    text = "".join(f"{os.urandom(6).hex()} größer ไทย\n" for _ in range(200))
     with files.atomic_text(path) as stream:
-        stream.writelines(f"{os.urandom(6).hex()} größer ไทย\n" for _ in range(200))
+        stream.write(text)
     whole = path.read_bytes()
+    errors = 0
     for position in range(0, len(whole), 7):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
-        with pytest.raises(UserError, match=r"lines\.zst is damaged"), files.open_text(path) as stream:
-            stream.read()
+        try:
+            with files.open_text(path) as stream:
+                assert stream.read() == text
+        except UserError as error:
+            assert "lines.zst is damaged" in str(error)
+            errors += 1
+    assert errors > 0.98 * len(range(0, len(whole), 7))
 
 
 @pytest.mark.parametrize("name", ["codes", "codes.zst"])
