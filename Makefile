@@ -67,8 +67,9 @@ format: $(STAMP) ## format Python and Snakemake files
 bench: $(STAMP) ## time the pipeline beside its peers
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-docs: $(STAMP) ## write the configuration reference, draw the DAG, build the site in build/docs (needs graphviz)
+docs: $(STAMP) ## write the configuration reference and the table of attacks, draw the DAG, build the site in build/docs (needs graphviz)
 	$(BIN)/python -m wikixlm.config.reference
+	$(BIN)/python -m tests.security.page
 	@command -v dot > /dev/null || { echo "error: dot not found; install graphviz to draw the DAG" >&2; exit 1; }
 	$(BIN)/snakemake --rulegraph 2> /dev/null | tred | dot -Grankdir=LR -Nheight=0.3 -Tsvg > docs/dag.svg
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/docs

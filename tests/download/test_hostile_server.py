@@ -43,6 +43,11 @@ ENDLESS: dict[str, Answer] = {
 }
 
 
+@pytest.mark.attack(
+    "mirror",
+    "slow or endless headers, chunk headers, `100 Continue` and status files",
+    "given up after the retries' patience, with the address",
+)
 @pytest.mark.parametrize("hostile", ENDLESS.values(), ids=ENDLESS.keys())
 def test_an_answer_without_end_is_given_up(hostile: Answer) -> None:
     with HostileServer(hostile) as server, Client(CONTACT, SHORT) as client:
@@ -61,6 +66,11 @@ def test_a_dump_in_slow_chunk_headers_is_given_up() -> None:
         assert time.monotonic() - begun < 20 * SHORT.stall_timeout
 
 
+@pytest.mark.attack(
+    "mirror",
+    "redirects to another host, `file:` or `gopher:`",
+    "refused",
+)
 @pytest.mark.parametrize(
     ("location", "message"),
     [
@@ -77,6 +87,11 @@ def test_redirects_elsewhere_are_refused(
         download()
 
 
+@pytest.mark.attack(
+    "mirror",
+    "a redirect from https to http, for the hashes too",
+    "refused: the connection would not be encrypted",
+)
 def test_a_redirect_from_https_to_http_is_refused() -> None:
     old, new = httpx.Request("GET", "https://host/x"), httpx.Request("GET", "http://host/x")
     with pytest.raises(PermanentError, match="the connection would not be encrypted"):
@@ -84,6 +99,11 @@ def test_a_redirect_from_https_to_http_is_refused() -> None:
     assert _checked_redirect(new, old) is old
 
 
+@pytest.mark.attack(
+    "mirror",
+    "`Content-Encoding: gzip`, which may unpack to any size",
+    "refused",
+)
 @pytest.mark.parametrize("encoding", ["gzip", "br", "x\x1b"])
 def test_a_content_encoding_is_refused(encoding: str) -> None:
     head = f"Content-Encoding: {encoding}\r\nContent-Length: 3\r\n\r\nabc".encode()
@@ -91,6 +111,11 @@ def test_a_content_encoding_is_refused(encoding: str) -> None:
         client.document(hostile.url, bytes)
 
 
+@pytest.mark.attack(
+    "mirror",
+    "headers whose numbers are `²`, `٣`, negative or of 5,000 digits",
+    "taken as not given",
+)
 @pytest.mark.parametrize("value", ["²", "٣", "-1", "1e9", "9" * 5000, "Fri, 99 Foo 9999999 99:99:99 GMT", "\udcff"])
 def test_headers_that_are_no_numbers(value: str) -> None:
     assert plain_number(value) is None
@@ -118,6 +143,11 @@ ENTRIES = {
 }
 
 
+@pytest.mark.attack(
+    "mirror",
+    "a dumpstatus.json whose entries are null, lists, text, or have no valid size or hash",
+    "refused, and nothing is written",
+)
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES.keys())
 def test_odd_entries_of_the_status_file(
     server: WikimediaServer, download: Download, folder: Path, entry: object
@@ -130,6 +160,11 @@ def test_odd_entries_of_the_status_file(
     assert not list(folder.parent.rglob("*"))
 
 
+@pytest.mark.attack(
+    "mirror",
+    "file names with `../` or from the root, in dumpstatus.json",
+    "refused, and nothing is written",
+)
 @pytest.mark.parametrize(
     "name", ["../../x.bz2", "/etc/x.bz2", f"../{NAME}", f"{NAME}/..", NAME.replace("20261101", "20261101/../x")]
 )
@@ -143,12 +178,22 @@ def test_names_that_lead_elsewhere(server: WikimediaServer, download: Download, 
     assert not list(folder.parent.rglob("*"))
 
 
+@pytest.mark.attack(
+    "mirror",
+    "JSON nested a million levels",
+    "refused in one line",
+)
 def test_a_deep_status_file(server: WikimediaServer, download: Download) -> None:
     server.files[STATUS] = b'{"jobs":' + b"[" * 1_000_000
     with pytest.raises(UserError, match="nested too deeply"):
         download()
 
 
+@pytest.mark.attack(
+    "run",
+    "a resolved.yaml whose names lead out of dumps/",
+    "refused as damaged",
+)
 def test_a_record_that_leads_elsewhere(download: Download, folder: Path) -> None:
     download()
     record = folder / "resolved.yaml"
@@ -157,6 +202,11 @@ def test_a_record_that_leads_elsewhere(download: Download, folder: Path) -> None
         download()
 
 
+@pytest.mark.attack(
+    "mirror",
+    "a size that is not the file's",
+    "refused; no file has the dump's name",
+)
 @pytest.mark.parametrize("size", [1, len(DUMP) - 1, len(DUMP) + 1])
 def test_a_size_that_lies(server: WikimediaServer, download: Download, folder: Path, size: int) -> None:
     server.files[STATUS] = server.files[STATUS].replace(b'"size": %d' % len(DUMP), b'"size": %d' % size)
@@ -165,6 +215,11 @@ def test_a_size_that_lies(server: WikimediaServer, download: Download, folder: P
     assert not (folder / NAME).exists()
 
 
+@pytest.mark.attack(
+    "mirror",
+    "a body without end",
+    "cut off at the published size",
+)
 def test_a_body_without_end(server: WikimediaServer, download: Download, folder: Path) -> None:
     server.faults[NAME] += [content(DUMP + bytes(1 << 20), declare=-1)]
     with pytest.raises(UserError, match="has more than the published"):
@@ -172,6 +227,11 @@ def test_a_body_without_end(server: WikimediaServer, download: Download, folder:
     assert sum(path.stat().st_size for path in folder.iterdir()) < len(DUMP)
 
 
+@pytest.mark.attack(
+    "mirror",
+    "a password or a token in a mirror's address",
+    "refused, and not repeated; `~/.netrc` is the place for it",
+)
 @pytest.mark.parametrize(
     "mirror", ["https://user:secret@host", "https://secret@host", "https://host/?token=secret", "ftp://u:secret@host"]
 )
@@ -192,6 +252,11 @@ def test_credentials_come_from_netrc(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert b"Authorization: Basic dXNlcjpzZWNyZXQ=" in server.requests[0]
 
 
+@pytest.mark.attack(
+    "report",
+    "control characters in what a server or a file says",
+    "escaped on the terminal and in logs",
+)
 def test_control_characters_do_not_reach_the_terminal(
     server: WikimediaServer, download: Download, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,12 +283,22 @@ def slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.attack(
+    "machine",
+    "a FIFO in the shared folder of download slots",
+    "refused by name",
+)
 def test_a_fifo_in_the_folder_of_slots_is_named(slots: Path) -> None:
     os.mkfifo(slots / "host.0")
     with pytest.raises(UserError, match=r"host\.0, a slot for downloads, is not a file"), connection_slots.slot("host"):
         pass
 
 
+@pytest.mark.attack(
+    "machine",
+    "another user's process that holds every download slot",
+    "a warning says what is waited for, and where",
+)
 def test_held_slots_are_a_warning(
     slots: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

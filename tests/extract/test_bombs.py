@@ -68,6 +68,11 @@ def extract(dump: Path, *options: object) -> str:
     return error_line(limited("extract", "--dump", dump, "--language", "en", *outputs, *options))
 
 
+@pytest.mark.attack(
+    "dump",
+    "some kB of bz2, xz, gzip or zstd that unpack to a page of a gibibyte",
+    "one line names the file and the page, within the memory that the rule asks for",
+)
 @pytest.mark.parametrize("kind", COMPRESS)
 def test_a_page_of_a_gibibyte(tmp_path: Path, kind: str) -> None:
     dump = tmp_path / "dump"
@@ -76,6 +81,11 @@ def test_a_page_of_a_gibibyte(tmp_path: Path, kind: str) -> None:
     assert f"{dump} is damaged: page 7 (Bomb) has no </page> in" in line
 
 
+@pytest.mark.attack(
+    "dump",
+    "a gibibyte of no page at all between a dump's pages",
+    "one line names the file, within the rule's memory",
+)
 @pytest.mark.parametrize("options", [(), ("--shard", 1, "--shards", 2)], ids=["first", "second"])
 def test_a_gap_of_a_gibibyte(tmp_path: Path, options: tuple[object, ...]) -> None:
     dump = tmp_path / "dump.bz2"
@@ -83,6 +93,11 @@ def test_a_gap_of_a_gibibyte(tmp_path: Path, options: tuple[object, ...]) -> Non
     assert f"{dump} is damaged" in (line := extract(dump, *options)) and "bytes without a <page>" in line
 
 
+@pytest.mark.attack(
+    "dump",
+    "a text of some kB that unpacks to a line of a gibibyte",
+    "one line names the file and the byte at which the line begins, within the rule's memory",
+)
 @pytest.mark.parametrize("kind", COMPRESS)
 def test_a_line_of_a_gibibyte(tmp_path: Path, kind: str) -> None:
     text = tmp_path / "text"
@@ -92,6 +107,11 @@ def test_a_line_of_a_gibibyte(tmp_path: Path, kind: str) -> None:
     assert f"{text}: the line at byte 4 is longer than" in line
 
 
+@pytest.mark.attack(
+    "dump",
+    "a million nested tags or attributes, entities of entities, a DTD",
+    "one line names the file and the page; no entity is expanded",
+)
 @pytest.mark.parametrize(
     ("page", "message"),
     [

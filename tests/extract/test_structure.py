@@ -179,6 +179,11 @@ ATTACKS = {
 }  # fmt: skip
 
 
+@pytest.mark.attack(
+    "dump",
+    "a page of `{{`, `[[`, `<math>`, `(`, spaces and their like, alone or within templates and links",
+    "the time grows with the page, not with its square",
+)
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize(("before", "after"), [("", ""), ("{{nowrap|", "}}"), ("[[a|", "]]"), ("x ", "</ref> y }}")])
 def test_time_is_linear_in_the_page(name: str, before: str, after: str) -> None:

@@ -15,6 +15,11 @@ def test_sha256sum_reads_a_seal(tmp_path):
     check_seals(tmp_path / "train.en")
 
 
+@pytest.mark.attack(
+    "run",
+    "a kept file that was cut, emptied, changed or lengthened since its stage wrote it",
+    "its reader refuses it: its SHA-256 is not that of its seal",
+)
 @pytest.mark.parametrize("damaged", [b"", b"a b", b"a c\n", b"a b\na b\n"])
 def test_a_change_is_found(tmp_path, damaged):
     path = tmp_path / "train.en"

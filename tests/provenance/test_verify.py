@@ -53,6 +53,11 @@ def test_an_unchanged_run(run, capsys):
     assert lines[0].startswith("4 files, 0.00 GB: all as ")
 
 
+@pytest.mark.attack(
+    "run",
+    "dumps, texts, data or a model that were changed after the training",
+    "`verify` names each of them",
+)
 @pytest.mark.parametrize("name", ["dumps/de/de.xml.bz2", "own.txt", "monolingual_data/processed/codes"])
 def test_each_changed_file_is_a_line(run, name, capsys):
     path = run / name
@@ -92,6 +97,11 @@ def test_without_a_manifest_nothing_is_verified(run, text, capsys):
     assert str(path) in errors
 
 
+@pytest.mark.attack(
+    "run",
+    "a model's manifest that names `/dev/zero`",
+    "`verify` does not open it",
+)
 def test_what_is_not_a_regular_file_is_never_read(run, capsys):
     path = run / "models" / "mlm" / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -110,6 +120,11 @@ def test_a_file_that_was_damaged_before_the_manifest_was_written_is_found(run, c
     assert lines[1] == f"{codes.with_name('train.de')}: no such file or directory"
 
 
+@pytest.mark.attack(
+    "run",
+    "tokenized shards, held-out sets and vocabularies that were cut, changed or deleted",
+    "`verify` names each of them",
+)
 @pytest.mark.parametrize("name", ["tokenized/de/0.jsonl.zst", "split/de/valid.zst", "vocabulary/de.zst"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "deleted"])
 def test_damaged_shards_and_splits_are_found(run, name, damage, capsys):

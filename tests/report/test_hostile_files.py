@@ -32,6 +32,11 @@ def make_hostile_run(directory):
     return directory
 
 
+@pytest.mark.attack(
+    "report",
+    "HTML, scripts, Markdown and control characters in titles, values of the configuration, paths and names of splits",
+    "shown as text in report.html",
+)
 def test_markup_and_control_characters_are_text(tmp_path):
     directory = make_hostile_run(tmp_path / "run")
     report(directory, None, tmp_path / "report.html", tmp_path / "report")
@@ -48,6 +53,11 @@ def test_a_folder_of_dumps_that_is_empty_is_a_run_that_has_begun(tmp_path):
     assert "Not yet: no pages have been counted" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.attack(
+    "run",
+    "a table of the evaluation that was cut short",
+    "one line names it",
+)
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.99])
 def test_a_table_that_is_cut_short_is_an_error_that_names_it(tmp_path, keep):
     make_text(tmp_path)

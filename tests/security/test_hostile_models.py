@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import torch
 
-from tests.security.registry import attack
 from tests.support import fairseq_data
 from tests.support.exports import LANGUAGES
 from tests.support.stages import run_stage
@@ -90,7 +89,8 @@ def assert_refused_or_harmless(payload: str, action: Callable[[], None]) -> None
         assert "weights_only" not in str(caught.value), "torch's message advises to switch the protection off"
 
 
-@attack(
+@pytest.mark.attack(
+    "model",
     "a checkpoint that holds a pickled object, in torch's format or its legacy one, or that names one of fairseq's "
     "builders (`fconv_lm` evaluates `decoder_layers`): `wikixlm evaluate`, `export`, `train.init_from`",
     "pickled objects are refused; of a configuration in the file only numbers within bounds are read, and the network "
@@ -110,7 +110,8 @@ def test_a_checkpoint_runs_nothing(run, tmp_path, marker, payload):
     assert not marker.exists()
 
 
-@attack(
+@pytest.mark.attack(
+    "model",
     "the same as `checkpoint_last.pt` of a training that is resumed",
     "pickled objects are set aside as damaged; fairseq's own loading gets neither `cfg` nor `args`",
 )
@@ -127,7 +128,8 @@ def test_resuming_runs_nothing(run, tmp_path, marker, payload, capfd):
     assert last.with_name("checkpoint_last.pt.damaged").exists() == (payload != "builder")
 
 
-@attack(
+@pytest.mark.attack(
+    "model",
     "a `checkpoint_last.pt` of plain values without its updates, its position in the data, or its configuration",
     "set aside as damaged, or resumed without them; never an unexpected failure",
 )
@@ -152,7 +154,8 @@ def test_a_checkpoint_that_lacks_things_is_no_surprise(run, tmp_path, change):
     assert resumed_precision(tmp_path) == ("fp32" if "cfg" in change else None)
 
 
-@attack(
+@pytest.mark.attack(
+    "model",
     "a pickled object or a named builder as the model and checkpoints of a run that `wikixlm report`, `plan` or "
     "`verify` looks at",
     "they open no checkpoint",
@@ -216,7 +219,8 @@ def export_words(export: Path, folder: Path) -> list[list[Any]]:
 COMMANDS = ["evaluate", "fill", "embed", "retrieve", "finetune"]
 
 
-@attack(
+@pytest.mark.attack(
+    "model",
     "an export whose `auto_map` names code of its folder: `evaluate` of an export, `fill`, `embed`, `retrieve`, "
     "`finetune`",
     "`auto_map`, `model_type` and the folder's Python files are ignored: the model is a BERT and the tokenizer is the "
@@ -232,7 +236,9 @@ def test_an_exports_code_is_not_run(run, tmp_path, marker, command):
     assert not marker.exists()
 
 
-@attack("an export with pickled weights instead of safetensors", "refused: only `model.safetensors` is opened")
+@pytest.mark.attack(
+    "model", "an export with pickled weights instead of safetensors", "refused: only `model.safetensors` is opened"
+)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_exports_pickle_is_not_opened(run, tmp_path, marker, command):
     export = tmp_path / "export"
@@ -244,7 +250,8 @@ def test_an_exports_pickle_is_not_opened(run, tmp_path, marker, command):
     assert not marker.exists()
 
 
-@attack(
+@pytest.mark.attack(
+    "model",
     "an export whose config.json claims other sizes than its tensors have, or 10^12 attention heads",
     "sizes are those of the tensors; other numbers are refused out of bounds",
 )

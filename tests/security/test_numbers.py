@@ -6,7 +6,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.security.registry import attack
 from tests.support.stages import run_stage
 from wikixlm.errors import UserError
 from wikixlm.model.checkpoint import load_state
@@ -14,7 +13,8 @@ from wikixlm.model.checkpoint import load_state
 NAME = "encoder.sentence_encoder.layers.1.fc2.weight"
 
 
-@attack(
+@pytest.mark.attack(
+    "model",
     "a checkpoint or an export with a weight that is NaN or infinite",
     "refused, with the tensor's name, by `evaluate`, `export`, `train.init_from`, `fill`, `embed`, `retrieve`, "
     "`finetune`",
@@ -52,7 +52,8 @@ def test_an_export_is_refused_with_the_tensors_name(run, tmp_path, value):
     assert not (tmp_path / "t.tsv").exists() and not (tmp_path / "a.npy").exists()
 
 
-@attack(
+@pytest.mark.attack(
+    "model",
     "a model whose weights are finite and whose loss is not",
     "`evaluate` ends with one line that names the text, and writes no table",
 )

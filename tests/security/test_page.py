@@ -1,13 +1,26 @@
-"""docs/security.md has the table that the tests' registry makes."""
+"""docs/security.md has the attacks that the tests make, each with an outcome."""
 
-from tests.security import test_hostile_models, test_numbers  # noqa: F401  (they register)
-from tests.security.registry import OUTCOMES, PAGE, table
+import ast
+
+import pytest
+
+from tests.security.page import PAGE, _marks, attacks, page
 
 
-def test_the_page_lists_the_attacks_that_are_tested():
-    page = PAGE.read_text(encoding="utf-8")
-    assert OUTCOMES
-    for row in table().splitlines():
-        assert row in page, f"docs/security.md lacks a row; the table is:\n{table()}"
-    rows = [line for line in page.splitlines() if line.startswith("| ")]
-    assert len(rows) == len(OUTCOMES) + 2, f"docs/security.md has rows without a test; the table is:\n{table()}"
+def test_the_page_is_current():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.security.page (a part of make docs)"
+
+
+def test_every_attack_has_an_outcome_and_a_row_of_its_own():
+    found = attacks()
+    rows = [(attack.area, attack.what) for attack in found]
+    assert len(set(rows)) == len(rows)
+    for attack in found:
+        assert "not handled" not in attack.outcome and attack.outcome.strip()
+        assert not set("|\n") & set(attack.what + attack.outcome), f"breaks the table: {attack}"
+
+
+@pytest.mark.parametrize("words", ["'model', 'a'", "'elsewhere', 'a', 'b'", "'model', 'a', b", ""])
+def test_a_mark_that_would_make_no_row_is_an_error(words):
+    with pytest.raises(ValueError, match="test_x, line 1"):
+        list(_marks(ast.parse(f"pytest.mark.attack({words})"), "test_x"))

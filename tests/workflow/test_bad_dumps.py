@@ -20,6 +20,11 @@ BAD = {
 }
 
 
+@pytest.mark.attack(
+    "dump",
+    "dumps that are empty, cut short, of HTML, of another format",
+    "one line, and nothing half-written",
+)
 @pytest.mark.parametrize("kind", BAD)
 def test_a_dump_that_cannot_be_used(workflow, tmp_path, kind):
     content, words = BAD[kind]

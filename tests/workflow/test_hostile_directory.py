@@ -1,10 +1,17 @@
 """A run's directory may hold anything: no file in it is imported as a module."""
 
+import pytest
+
 from tests.workflow.conftest import SMALL
 
 MODULES = ("random", "torch", "fairseq", "json", "wikixlm", "wikiextractor", "sitecustomize", "snakemake")
 
 
+@pytest.mark.attack(
+    "run",
+    "a `random.py`, `torch.py`, `sitecustomize.py` … in `--directory`",
+    "never imported, by any stage or worker",
+)
 def test_no_module_in_the_directory_is_imported(workflow):
     directory = workflow.directory
     for name in MODULES:

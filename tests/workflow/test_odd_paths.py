@@ -11,6 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.attack(
+    "configuration",
+    "file names with spaces, quotes, `$`, backticks, `%`, `#`, `*`, a leading dash, other scripts",
+    "they work as any others",
+)
 @pytest.mark.parametrize("name", ['it\'s "50 %" of $HOME; ünï ไทย.txt', "a&b (1) [x]*?.txt", "`id` | ~ #.txt", " -x"])
 def test_any_name_without_braces_and_control_characters_works(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("One paragraph.\n")
