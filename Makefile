@@ -71,7 +71,7 @@ docs: $(STAMP) ## write the configuration reference and the table of attacks, dr
 	$(BIN)/python -m wikixlm.config.reference
 	$(BIN)/python -m tests.security.page
 	@command -v dot > /dev/null || { echo "error: dot not found; install graphviz to draw the DAG" >&2; exit 1; }
-	$(BIN)/snakemake --rulegraph 2> /dev/null | tred | dot -Grankdir=LR -Nheight=0.3 -Tsvg > docs/dag.svg
+	$(BIN)/snakemake --rulegraph --config dumps='{contact: you@example.org}' 2> /dev/null | tred | dot -Grankdir=LR -Nheight=0.3 -Tsvg > docs/dag.svg
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/docs
 	@grep -ohE "https?://[^] )>\`'\"]+" README.md profiles/README.md docs/*.md | sort -u > build/docs/external-links.txt
 	@echo 'the site: build/docs/index.html; links on the web, not fetched: build/docs/external-links.txt'

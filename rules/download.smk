@@ -19,6 +19,8 @@ localrules:
 
 rule resolve_dump:
     """Which dump a language uses: chosen once, kept until the file is deleted."""
+    input:
+        refusals.must_name_contact,
     output:
         update(layout.RESOLVED),
     log:

@@ -12,6 +12,8 @@ localrules:
 
 rule download_xnli:
     """Both archives, the same content every time; whatever breaks, the next call resumes where this one stopped."""
+    input:
+        refusals.must_name_contact,
     output:
         layout.XNLI_MANIFEST,
     log:

@@ -30,13 +30,13 @@ def test_it_is_planned_only_where_it_is_asked_for(workflow):
 
 def test_a_local_copy_is_not_downloaded(workflow):
     folder = factory.write(workflow.directory / "mine", train=30, held_out=6)
-    workflow.configure(xnli={"local": str(folder), "seeds": [4]})
+    workflow.configure(xnli={"local": str(folder), "seeds": [4]}, dumps={"contact": "tests@example.org"})
     jobs = workflow.planned("finetune_xnli")
     assert (jobs["download_xnli"], jobs["prepare_xnli"], jobs["finetune_xnli_seed"]) == (0, 1, 1)
 
 
 def test_without_english_nothing_starts(workflow):
-    workflow.configure(languages=["bg", "de"])
+    workflow.configure(languages=["bg", "de"], dumps={"contact": "tests@example.org"})
     assert workflow.planned("train_mlm")
     done = workflow("finetune_xnli")
     assert done.returncode != 0

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from tests.workflow.conftest import ROOT, SMALL, Workflow
 from wikixlm.export.command import FILES
@@ -43,6 +44,7 @@ def finished(tmp_path_factory):
 
 @pytest.mark.parametrize("target", ["download", "data", "train_mlm", "evaluate_mlm", "export_hf", "report", "all"])
 def test_every_target_plans_offline_from_the_default_configuration(workflow, target):
+    workflow.configure(dumps={"contact": "tests@example.org"})
     jobs = workflow.planned(target)
     assert jobs["download_dump:de"] == 1
     if target != "download":
@@ -50,15 +52,29 @@ def test_every_target_plans_offline_from_the_default_configuration(workflow, tar
     assert not list(workflow.directory.glob("dumps*"))
 
 
+def test_a_plan_without_a_contact_is_refused_where_something_is_to_be_downloaded(workflow):
+    refused = workflow("--dry-run")
+    assert refused.returncode != 0
+    (line,) = [line for line in refused.stdout.splitlines() if "rror" in line]
+    assert line.startswith("error: dumps.contact is empty: ")
+    # What an earlier call has downloaded needs none.
+    (workflow.directory / "dumps" / "ka").mkdir(parents=True)
+    (workflow.directory / "dumps" / "ka" / "resolved.yaml").touch()
+    (workflow.directory / "dumps" / "ka" / "manifest.json").write_text('{"size": 1}')
+    workflow.configure(languages=["ka"])
+    assert workflow("--dry-run").returncode == 0
+
+
 @pytest.mark.parametrize("overlay", ["demo.yaml", "tutorial.yaml"])
 def test_the_overlays_plan_in_any_directory(workflow, overlay):
     shutil.copy(ROOT / "config" / overlay, workflow.overlay)
-    assert workflow.planned()["evaluate_mlm"] == 1
+    assert workflow.planned("--config", "dumps={contact: tests@example.org}")["evaluate_mlm"] == 1
 
 
 def test_a_model_that_transformers_has_no_class_for_is_not_exported(workflow):
     """`all` goes without, and says so; whoever asks for the export is told before anything starts."""
-    shutil.copy(ROOT / "config" / "tutorial.yaml", workflow.overlay)
+    tutorial = yaml.safe_load((ROOT / "config" / "tutorial.yaml").read_text())
+    workflow.configure(**tutorial, dumps={"contact": "tests@example.org"})
     done = workflow("--dry-run", "all")
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("warning: export/ is left out: ") == 1
@@ -89,7 +105,7 @@ def test_a_segmenter_that_is_missing_is_said_before_anything_starts(workflow):
     errors = [line for line in done.stdout.splitlines() if "rror" in line]
     assert len(errors) == 1
     assert "tokenize.japanese" in errors[0]
-    workflow.configure(languages=["ja"], tokenize={"japanese": "moses"})
+    workflow.configure(languages=["ja"], tokenize={"japanese": "moses"}, dumps={"contact": "tests@example.org"})
     assert workflow.planned()["tokenize:ja"] == 8
 
 

@@ -32,7 +32,7 @@ ALL = {"gpu", "gpu_model", "constraint", "nodes", "gres", "mpi", "tasks", "tasks
     ],
 )
 def test_what_a_job_asks_for(workflow, rule, train, expected):
-    workflow.configure(train=train)
+    workflow.configure(train=train, dumps={"contact": "tests@example.org"})
     found = resources(workflow, rule, "--dry-run", "evaluate_mlm")
     assert {key: value for key, value in found.items() if key in ALL} == expected
 

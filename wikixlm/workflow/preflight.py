@@ -13,6 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from wikixlm import console, run_layout
 from wikixlm.config import Config, ConfigError, load
+from wikixlm.download.client import user_agent
 from wikixlm.errors import UserError
 from wikixlm.export.command import FILES, obstacle
 from wikixlm.tokenize import word_segmenters
@@ -90,6 +91,7 @@ class Refusals:
 
     def __init__(self, cfg: Config, stages_run_here: bool) -> None:
         self._languages = cfg.languages
+        self._contact = cfg.dumps.contact
         # Why the model can't be exported, where it can't.
         self._no_export = obstacle(cfg.train.fits_transformers(), stages_run_here)
 
@@ -107,6 +109,20 @@ class Refusals:
     def _without_export(self) -> list[str]:
         """No files; said once."""
         console.warn(f"export/ is left out: {self._no_export}")
+        return []
+
+    def must_name_contact(self, wildcards: Mapping[str, str]) -> list[str]:
+        """No more inputs; without a contact nothing is downloaded, which a dry run must say, too.
+
+        A dump that is there already needs none.
+        """
+        lang = wildcards.get("lang")
+        there = (run_layout.RESOLVED, run_layout.DUMP_MANIFEST) if lang else (run_layout.XNLI_MANIFEST,)
+        if not all(Path(path.format(lang=lang)).exists() for path in there):
+            try:
+                user_agent(self._contact)
+            except UserError as failure:
+                refuse_target(str(failure))
         return []
 
     def must_have_english(self, wildcards: object) -> list[str]:
