@@ -10,10 +10,15 @@ rate of 1e-4 is for a model of xlm_base's size and far too low for this one, so 
 adds variants of ours with other options of fairseq-train, to measure a lever. Writes a table, the curves (JSON) and a
 plot. A finished run is kept in --runs and not repeated while its options and our code stay, so a benchmark that was
 stopped goes on.
+
+    python benchmarks/learn.py --widths 128 256 512 --depths 2 6 --rates 0.5 1 2 --updates 200 --languages en bg
+
+trains both optimizers at each size at the rule's rates (wikixlm/train/rates.py) times each of --rates.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -36,12 +41,17 @@ VARIANTS = {"tutorial": "", "tutorial-1e-3": "--lr 1e-3", "ours": ""}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = ROOT / "runs" / "demo" / "monolingual_data" / "fairseq_processed"
     parser.add_argument("--data", type=Path, default=data, help="binarized data (default: the demo's)")
-    parser.add_argument("--language", default="en")
+    parser.add_argument("--languages", nargs="+", default=["en"], help="mixed in each update; the figures: the first's")
     parser.add_argument("--updates", type=int, default=3_000)
     parser.add_argument("--every", type=int, default=250, help="updates between two measurements")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--also", nargs="*", default=[], metavar="NAME=OPTIONS", help="ours with other options")
+    parser.add_argument("--widths", type=int, nargs="+", default=[], help="a sweep, over widths,")
+    parser.add_argument("--depths", type=int, nargs="+", default=[2], help="numbers of layers,")
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 1, 2], help="times the rule's rates,")
+    parser.add_argument("--batches", type=int, nargs="+", default=[2_048], help="tokens of an update,")
+    parser.add_argument("--optimizers", nargs="+", default=["muon", "adamw"], help="and optimizers")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--heads", type=int, default=4)
@@ -69,6 +79,9 @@ def main() -> None:
         return
     if not (args.data / "dict.txt").exists():
         parser.error(f"{args.data} has no binarized data; run `make demo` first or give --data")
+    if args.widths:
+        sweep(args)
+        return
     recipes = {name: VARIANTS[name] for name in args.variants}
     for also in args.also:
         name, separator, options = also.partition("=")
@@ -80,11 +93,62 @@ def main() -> None:
     report(runs, list(recipes), args)
 
 
+def sweep(args: argparse.Namespace) -> None:
+    """Our recipe at each size, batch, optimizer and rate; the results so far are written after each run."""
+    runs: list[dict[str, Any]] = []
+    sizes = [(width, depth, batch) for width in args.widths for depth in args.depths for batch in args.batches]
+    for width, depth, batch in sizes:
+        heads = max(args.heads, width // 64)
+        changes = {"width": width, "layers": depth, "heads": heads, "max_tokens": batch}
+        size = argparse.Namespace(**{**vars(args), **changes})
+        for optimizer, rate, seed in itertools.product(args.optimizers, args.rates, args.seeds):
+            options = rule_options(optimizer, width, batch, rate)
+            name = f"{optimizer} x{rate:g}, {width} x {depth}, {batch}"
+            measured = run(size, name.replace(" ", "_"), options, seed)
+            runs.append({"variant": name, "optimizer": optimizer, "rate": rate, "seed": seed, **changes, **measured})
+            args.output.with_suffix(".json").write_text(
+                json.dumps({"unigram": measured["unigram"], "runs": runs}, indent=1)
+            )
+    report_sweep(runs, args)
+
+
+def rule_options(optimizer: str, width: int, batch: int, rate: float) -> str:
+    """Options of fairseq-train for an optimizer at the rule's rates times `rate`."""
+    from wikixlm.config import parse_train_settings
+    from wikixlm.train.rates import peak_rates
+
+    settings = parse_train_settings(json.dumps({"optimizer": optimizer, "lr": "auto", "encoder_embed_dim": width}))
+    lr, embedding_lr = (rate * (one or 0) for one in peak_rates(settings, batch))
+    return f"--optimizer wikixlm_{optimizer} --lr {lr:.6g} --embedding-lr {embedding_lr:.6g} --hidden-gain 0.2263"
+
+
+def write_runs(runs: list[dict[str, Any]], output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.with_suffix(".json").write_text(json.dumps({"unigram": runs[0]["unigram"], "runs": runs}, indent=1))
+
+
+def report_sweep(runs: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    """A table with a row for each size and a column for each optimizer and rate, and a plot."""
+    columns = list(dict.fromkeys((one["optimizer"], one["rate"]) for one in runs))
+    print(f"\ncommand: {' '.join(['python', *sys.argv])}\nunigram baseline: {runs[0]['unigram']:.1f}\n")
+    print("| width | layers | tokens | updates | " + " | ".join(f"{name} x{rate:g}" for name, rate in columns) + " |")
+    print("| ---: " * (4 + len(columns)) + "|")
+    for size in dict.fromkeys((one["width"], one["layers"], one["max_tokens"]) for one in runs):
+        of_size = [one for one in runs if (one["width"], one["layers"], one["max_tokens"]) == size]
+        for place, (update, _) in enumerate(of_size[0]["curve"]):
+            values = [[one["curve"][place][1] for one in of_size if (one["optimizer"], one["rate"]) == column]
+                      for column in columns]  # fmt: skip
+            cells = [*map(str, (*size, update)), *(f"{mean(each):.0f}" if each else "" for each in values)]
+            print(f"| {' | '.join(cells)} |")
+    curves = {one["variant"]: [other for other in runs if other["variant"] == one["variant"]] for one in runs}
+    plot(curves, runs[0]["unigram"], args.output.with_suffix(".png"))
+
+
 def run(args: argparse.Namespace, variant: str, options: str, seed: int) -> dict[str, Any]:
-    kept = ("data", "language", "updates", "every", "width", "layers", "heads", "tokens_per_sample", "max_tokens",
+    kept = ("data", "updates", "every", "width", "layers", "heads", "tokens_per_sample", "max_tokens",
             "dropout", "device", "precision")  # fmt: skip
     recipe = "tutorial" if variant.startswith("tutorial") else "ours"
-    settings = ["--child", recipe, f"--options={options}", "--seed", str(seed)]
+    settings = ["--child", recipe, f"--options={options}", "--seed", str(seed), "--languages", *args.languages]
     for name in kept:
         settings += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     # our recipe changes with its code, the tutorial's only with its options
@@ -130,8 +194,7 @@ def report(runs: list[dict[str, Any]], variants: list[str], args: argparse.Names
         print(f"| first below {share:.2f} x unigram | " + " | ".join(cells) + " |")
     seconds = [f"{mean([one['seconds'] for one in curves[variant]]):.0f}" for variant in variants]
     print("| CPU seconds of training | " + " | ".join(seconds) + " |")
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.with_suffix(".json").write_text(json.dumps({"unigram": unigram, "runs": runs}, indent=1))
+    write_runs(runs, args.output)
     plot(curves, unigram, args.output.with_suffix(".png"))
 
 
@@ -167,18 +230,18 @@ def plot(curves: dict[str, list[dict[str, Any]]], unigram: float, path: Path) ->
 
 def fairseq_arguments(args: argparse.Namespace, folder: str, cuda: bool) -> list[str]:
     common = f"""
-        --monolingual-langs {args.language} --tokens-per-sample {args.tokens_per_sample} --max-tokens {args.max_tokens}
-        --encoder-embed-dim {args.width} --encoder-ffn-embed-dim {4 * args.width} --encoder-layers {args.layers}
-        --encoder-attention-heads {args.heads} --encoder-normalize-before --dropout {args.dropout}
-        --attention-dropout {args.dropout} --max-update {args.updates} --seed {args.seed} --log-format none
-        --no-save --save-dir {folder} {"" if cuda else "--cpu"}
+        --monolingual-langs {",".join(args.languages)} --tokens-per-sample {args.tokens_per_sample}
+        --max-tokens {args.max_tokens} --encoder-embed-dim {args.width} --encoder-ffn-embed-dim {4 * args.width}
+        --encoder-layers {args.layers} --encoder-attention-heads {args.heads} --encoder-normalize-before
+        --dropout {args.dropout} --attention-dropout {args.dropout} --max-update {args.updates} --seed {args.seed}
+        --log-format none --no-save --save-dir {folder} {"" if cuda else "--cpu"}
         {"" if args.precision == "fp32" else f"--{args.precision}"}
     """.split()
     if args.child == "tutorial":
-        recipe = shlex.split("""
-            --task cross_lingual_lm --arch xlm_base --num-segment 1 --criterion legacy_masked_lm_loss --masked-lm-only
-            --optimizer adam --lr-scheduler reduce_lr_on_plateau --lr-shrink 0.5 --lr 0.0001 --stop-min-lr 1e-09
-            --ddp-backend legacy_ddp
+        recipe = shlex.split(f"""
+            --task cross_lingual_lm --arch xlm_base --num-segment {len(args.languages)} --masked-lm-only
+            --criterion legacy_masked_lm_loss --optimizer adam --lr-scheduler reduce_lr_on_plateau --lr-shrink 0.5
+            --lr 0.0001 --stop-min-lr 1e-09 --ddp-backend legacy_ddp
         """)
     else:
         from wikixlm.config import read_defaults
@@ -245,8 +308,8 @@ class HeldOut:
 
         self.vocabulary = len(dictionary_symbols(args.data / "dict.txt"))
         length = args.tokens_per_sample - 1
-        self.train = Blocks(split_prefix(args.data, "train", args.language), length)
-        blocks = Blocks(split_prefix(args.data, "valid", args.language), length)
+        self.train = Blocks(split_prefix(args.data, "train", args.languages[0]), length)
+        blocks = Blocks(split_prefix(args.data, "valid", args.languages[0]), length)
         masking = Masking(mask_id=4, first_id=5, last_id=self.vocabulary)
         parts = np.array_split(np.arange(len(blocks)), -(-len(blocks) // 32))
         self.batches = [held_out_batch(blocks, part, 0, masking, 0, Symbols(pad=1, eos=2)) for part in parts]

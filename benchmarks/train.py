@@ -276,7 +276,7 @@ def run_hf(args: argparse.Namespace, clock: Clock, cuda: bool) -> None:
     from transformers import BertConfig, BertForMaskedLM, get_linear_schedule_with_warmup
 
     from wikixlm.binarize.indexed_format import split_prefix
-    from wikixlm.model.batches import Symbols, make_batch
+    from wikixlm.model.batches import Symbols, held_out_batch
     from wikixlm.model.blocks import Blocks
     from wikixlm.model.masking import Masking
 
@@ -299,7 +299,7 @@ def run_hf(args: argparse.Namespace, clock: Clock, cuda: bool) -> None:
     size = args.max_tokens // args.tokens_per_sample
     for update in range(args.warmup + args.updates):
         numbers = np.arange(update * size, (update + 1) * size)
-        batch = make_batch(blocks, numbers, numbers, 0, masking, 0, 1, Symbols(1, 2))
+        batch = held_out_batch(blocks, numbers, 0, masking, 0, Symbols(1, 2))
         source, masked = batch["net_input"]["src_tokens"], batch["net_input"]["masked_tokens"]
         labels = torch.full_like(source, -100)
         labels[masked] = batch["target"]

@@ -76,6 +76,8 @@ def test_merge_replaces_lists_and_keeps_the_base_unchanged():
         ({"bpe": {"codes_file": "gone"}}, ["bpe.codes_file", "gone", "does not exist"]),
         ({"languages": ["en "]}, ["languages.0", "'en '", "did you mean en?"]),
         ({"train": {"lr": float("inf")}}, ["train.lr", "inf", "finite"]),
+        ({"train": {"lr": "fast"}}, ["train.lr", "'fast'", "number"]),
+        ({"train": {"max_tokens": 0}}, ["train.max_tokens", "greater than or equal to 1"]),
         ({"train": {"seed": 2**32}}, ["train.seed", "less than 4294967296"]),
         ({"split": {"seed": 2**32}}, ["split.seed", "less than 4294967296"]),
         ({"xnli": {"seeds": [2**32]}}, ["xnli.seeds", "less than 4294967296"]),

@@ -1,8 +1,7 @@
-"""Blocks, batches by language, epochs, and the task that opens them; real fairseq data and iterators."""
+"""Blocks, batches of mixed languages, epochs, and the task that opens them; real fairseq data and iterators."""
 
 import pickle
 from collections import Counter
-from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -105,15 +104,40 @@ def test_alpha_below_1_repeats_small_languages_evenly(alpha):
             assert max(seen[place].values()) - min(seen[place].values()) <= 1
 
 
-def test_batches_hold_one_language_each_and_all_examples_once():
-    dataset = training([50, 3, 20])
+def languages_of(dataset, indices):
+    return np.searchsorted(dataset.offsets, dataset.draws(np.asarray(indices)), side="right") - 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "alpha"), [([50, 3, 20], 1.0), ([4000, 900, 70, 1], 0.7), ([1], 1.0), ([2, 1], 0.0)]
+)
+def test_batches_are_full_and_hold_all_examples_once(counts, alpha):
+    dataset = training(counts, alpha)
     batches = dataset.batch_by_size(dataset.ordered_indices(), max_tokens=8 * 9 + 5)
-    assert sorted(index for batch in batches for index in batch) == list(range(73))
-    assert max(len(batch) for batch in batches) == 8
-    edges = {0, 50, 53, 73}
-    assert all(not any(batch.start < edge < batch.stop for edge in edges) for batch in batches)
+    assert [len(batch) for batch in batches[:-1]] == [8] * (len(batches) - 1)
+    drawn = dataset.draws(np.concatenate([np.array(batch) for batch in batches]))
+    assert sorted(drawn.tolist()) == list(range(sum(dataset.counts)))
     with pytest.raises(ValueError, match="tokens_per_sample 9"):
         dataset.batch_by_size(dataset.ordered_indices(), max_tokens=8)
+
+
+@pytest.mark.parametrize("size", [8, 32, 256])
+def test_each_batch_has_every_languages_share(size):
+    dataset = training([40_000, 9_000, 7_000, 300], 0.7)
+    share = np.array(dataset.counts) / len(dataset)
+    for batch in dataset.batch_by_size(dataset.ordered_indices(), max_sentences=size)[:-1]:
+        counts = np.bincount(languages_of(dataset, batch), minlength=4)
+        assert abs(counts - share * size).max() < 3
+
+
+def test_held_out_batches_hold_one_language_each_and_all_examples_once(tmp_path):
+    task = make_task(write_data(tmp_path, {"en": 100, "bg": 100}, held_out=203), ["en", "bg"])
+    task.load_dataset("valid")
+    dataset = task.dataset("valid")
+    batches = dataset.batch_by_size(dataset.ordered_indices(), max_tokens=8 * 9 + 5)
+    assert sorted(index for batch in batches for index in batch) == list(range(52))
+    assert max(len(batch) for batch in batches) == 8
+    assert [dataset.collater(batch)["language"] for batch in batches] == [0] * 4 + [1] * 4
 
 
 def iterate(task, folder_epoch, shards, shard, skip=0, workers=0):
@@ -128,7 +152,8 @@ def iterate(task, folder_epoch, shards, shard, skip=0, workers=0):
 
 
 def identity(batch):
-    return batch["language"], batch["net_input"]["src_tokens"].tolist(), batch["target"].tolist()
+    net_input = batch["net_input"]
+    return net_input["segment_labels"].tolist(), net_input["src_tokens"].tolist(), batch["target"].tolist()
 
 
 def test_workers_share_an_epoch_and_a_resumed_one_goes_on_where_it_was(tmp_path):
@@ -141,8 +166,28 @@ def test_workers_share_an_epoch_and_a_resumed_one_goes_on_where_it_was(tmp_path)
     assert [identity(batch) for batch in iterate(task, 3, 1, 0, skip=5)] == whole[5:]
     assert [identity(batch) for batch in iterate(task, 3, 1, 0, workers=1)] == whole
     assert [identity(batch) for batch in iterate(task, 4, 1, 0)] != whole
-    # languages are mixed, not one after the other
-    assert len([1 for one, two in pairwise(whole) if one[0] != two[0]]) > 5
+    # a batch of 4 rows has English and most of the time another language
+    assert all([0] in labels for labels, _, _ in whole[:-1])
+    assert len([1 for labels, _, _ in whole if len({label for (label,) in labels}) > 1]) > 20
+
+
+def test_a_row_is_read_from_the_text_of_its_language(tmp_path):
+    """The last block of each language is shorter: its row is padded beside those of the others."""
+    folder = write_data(tmp_path, {"en": 403, "bg": 301, "hi": 5})
+    task = make_task(folder, ["en", "bg", "hi"], alpha=1.0)
+    task.load_dataset("train")
+    dataset = task.dataset("train")
+    batch = dataset.collater(list(range(len(dataset))))
+    tokens = batch["net_input"]["src_tokens"][:, 1:].clone()
+    tokens[batch["net_input"]["masked_tokens"][:, 1:]] = batch["target"]  # unmasked again
+    rows = [(int(label), row.tolist()) for label, row in zip(batch["net_input"]["segment_labels"], tokens, strict=True)]
+    expected = []
+    for number, code in enumerate(["en", "bg", "hi"]):
+        blocks = Blocks(folder / f"train.{code}", 8)
+        expected += [(number, row.tolist()) for row in blocks.read(np.arange(len(blocks)), 1)[0]]
+    assert sorted(rows, key=str) == sorted([(n, row + [1] * (8 - len(row))) for n, row in expected], key=str)
+    assert batch["net_input"]["padded"]
+    assert batch["ntokens"] == 403 + 301 + 5 + len(dataset)
 
 
 def test_a_batch_tells_the_model_what_to_predict(tmp_path):
@@ -185,9 +230,9 @@ def test_held_out_masks_depend_on_neither_seed_epoch_nor_languages(tmp_path):
     assert identity(batches[0])[1:] == identity(batches[1])[1:]
 
 
-def test_only_the_chosen_language_is_read(tmp_path, monkeypatch):
-    folder = write_data(tmp_path, {"en": 400, "bg": 300})
-    task = make_task(folder, ["en", "bg"])
+def test_only_the_languages_of_a_batch_are_read(tmp_path, monkeypatch):
+    folder = write_data(tmp_path, {"en": 4000, "bg": 300, "hi": 8})
+    task = make_task(folder, ["en", "bg", "hi"])
     task.load_dataset("train")
     read = []
     original = Blocks.read
@@ -195,9 +240,10 @@ def test_only_the_chosen_language_is_read(tmp_path, monkeypatch):
         Blocks, "read", lambda self, numbers, pad: read.append(self.prefix) or original(self, numbers, pad)
     )
     dataset = task.dataset("train")
-    batch = dataset.collater([dataset[index] for index in (0, 1, 2)])
-    assert read == [folder / "train.en"]
-    assert batch["nsentences"] == 3
+    indices = [index for index in range(len(dataset)) if languages_of(dataset, [index]) != 2][:9]
+    batch = dataset.collater([dataset[index] for index in indices])
+    assert read == [folder / "train.en", folder / "train.bg"]
+    assert batch["nsentences"] == 9
 
 
 def test_a_hundred_tiny_languages(tmp_path):
@@ -205,7 +251,7 @@ def test_a_hundred_tiny_languages(tmp_path):
     folder = write_data(tmp_path, {code: 10 + 3 * number for number, code in enumerate(languages)})
     task = make_task(folder, languages)
     batches = iterate(task, 1, 1, 0)
-    assert {batch["language"] for batch in batches} == set(range(100))
+    assert {label for batch in batches for (label,) in batch["net_input"]["segment_labels"].tolist()} == set(range(100))
     assert sum(batch["nsentences"] for batch in batches) == len(task.dataset("train"))
     assert all(batch["net_input"]["src_tokens"].numel() <= 36 for batch in batches)
 

@@ -9,6 +9,7 @@ from wikixlm.config import parse_train_settings, read_defaults
 from wikixlm.errors import UserError
 from wikixlm.train import recipes
 from wikixlm.train.batch_layout import BatchLayout, layout
+from wikixlm.train.rates import Rates, peak_rates
 
 # The flags of fairseq's tutorial (examples/cross_lingual_language_model/README.md), but for the folders.
 TUTORIAL = """
@@ -40,13 +41,14 @@ def test_the_tutorial_overlay_trains_as_the_tutorial_says():
     root = Path(__file__).parents[2]
     cfg = load(root / "config.yaml", yaml.safe_load((root / "config" / "tutorial.yaml").read_text()))
     ours = recipes.tutorial_arguments(cfg.train, cfg.languages)
-    ours += recipes.layout_arguments(cfg.train, layout(cfg.train, 2048, 1, 99999), cfg.train.warmup_length())
+    batch = layout(cfg.train, 2048, 1, 99999)
+    ours += recipes.layout_arguments(cfg.train, batch, cfg.train.warmup_length(), peak_rates(cfg.train, 2048))
     ours += ["--dataset-impl", cfg.binarize.dataset_impl, "--max-update", str(cfg.train.max_update)]
     assert values_of(ours) == values_of(TUTORIAL.split())
 
 
 def test_warm_up_does_not_start_at_the_rate_that_ends_a_training():
-    words = recipes.layout_arguments(factory.train_settings(lr=0.002), BatchLayout(128, 1), 10)
+    words = recipes.layout_arguments(factory.train_settings(), BatchLayout(128, 1), 10, Rates(0.002, None))
     assert float(words[words.index("--warmup-init-lr") + 1]) == pytest.approx(0.00002)
 
 
@@ -89,7 +91,9 @@ def test_every_key_of_the_recipe_wikixlm_is_an_option_of_fairseq_train(tmp_path)
     from fairseq import options
 
     settings = parse_train_settings('{"compile": true, "encoder_layers": 3}')
-    words = recipes.wikixlm_arguments(settings, ["en"]) + recipes.layout_arguments(settings, BatchLayout(256, 2), 7)
+    words = recipes.wikixlm_arguments(settings, ["en"]) + recipes.layout_arguments(
+        settings, BatchLayout(256, 2), 7, Rates(0.01, 0.002)
+    )
     parsed = vars(options.parse_args_and_arch(options.get_training_parser(), ["data", *words]))
     assert (parsed["compile_layers"], parsed["encoder_layers"], parsed["position_scale"]) == (True, 3, 0.06)
     assert (parsed["max_tokens"], parsed["update_freq"], parsed["warmup_updates"]) == (256, [2], 7)

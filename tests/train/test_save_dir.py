@@ -9,9 +9,10 @@ from wikixlm.errors import UserError
 from wikixlm.files import write_json
 from wikixlm.train import data_folders, save_dir
 from wikixlm.train.batch_layout import layout
+from wikixlm.train.rates import Rates
 
 SETTINGS = {"lr": 0.1, "seed": 0}
-ARGUMENTS = ["--monolingual-langs", "en,bg", "--lr", "0.1"]
+ARGUMENTS = ["--monolingual-langs", "en,bg", "--seed", "0"]
 
 
 @pytest.fixture
@@ -127,12 +128,12 @@ def test_less_memory_for_a_batch_is_no_other_training(data, tmp_path, monkeypatc
 def test_a_record_from_before_the_batch_had_a_key_is_the_same_training(data, tmp_path):
     old = {**SETTINGS, "max_tokens": 512, "update_freq": 2, "compile": True}
     old = {key: value for key, value in record(data, settings=old).items() if key != "batch"}
-    layout_too = ["--max-tokens", "512", *ARGUMENTS, "--compile-layers", "--update-freq", "2"]
+    layout_too = ["--max-tokens", "512", *ARGUMENTS, "--lr", "0.1", "--compile-layers", "--update-freq", "2"]
     write_json(tmp_path / save_dir.FINGERPRINT, {**old, "arguments": layout_too})
     earlier = save_dir.read_fingerprint(tmp_path)
     assert save_dir.differences(earlier, record(data, batch=per_worker(1024, 1))) == []
     assert save_dir.differences(earlier, record(data, batch=per_worker(512, 1))) == ["train.batch_tokens"]
-    other = record(data, arguments=["--monolingual-langs", "bg,en", "--lr", "0.1"], batch=per_worker(1024, 1))
+    other = record(data, arguments=["--monolingual-langs", "bg,en", "--seed", "0"], batch=per_worker(1024, 1))
     assert save_dir.differences(earlier, other) == ["languages"]
 
 
@@ -143,5 +144,6 @@ def test_a_resumed_training_keeps_its_batch_and_its_warm_up(data, tmp_path, monk
         settings = factory.train_settings(max_update=max_update, warmup_updates=None, warmup=0.1)
         files = data_folders.files([data], ["en"])
         opened.append(save_dir.open_save_dir(tmp_path / "checkpoints", files, settings, ["en"], workers))
-    assert opened == [save_dir.Opened(0, 4 * 128, 10), save_dir.Opened(3, 4 * 128, 10)]
+    rates = Rates(0.001, None)
+    assert opened == [save_dir.Opened(0, 4 * 128, 10, rates), save_dir.Opened(3, 4 * 128, 10, rates)]
     assert layout(settings, 4 * 128, 1, 0) == (128, 4)

@@ -4,9 +4,18 @@ import datetime
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from wikixlm import languages
 from wikixlm.config.package_paths import locate
@@ -73,6 +82,14 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) else value
 
 
+def _one_message(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    # pydantic has a message for each alternative of a union; the first one says what is wrong with a number.
+    try:
+        return validate(value)
+    except ValidationError as failure:
+        raise ValueError(failure.errors()[0]["msg"]) from None
+
+
 Language = Annotated[str, BeforeValidator(_language)]
 File = Annotated[str, AfterValidator(_existing("file"))]
 Folder = Annotated[str, AfterValidator(_existing("folder"))]
@@ -84,6 +101,9 @@ Shards = Annotated[int, Field(ge=1, le=10_000, strict=True), BeforeValidator(_nu
 # What numpy and torch accept.
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_number)]
 Mirror = Annotated[str, AfterValidator(check_mirror)]
+PositiveOrAuto = Annotated[Positive | Literal["auto"], WrapValidator(_one_message)]
+Rate = Annotated[float, Field(gt=0)]
+RateOrAuto = Annotated[Rate | Literal["auto"], WrapValidator(_one_message)]
 BlockLength = Annotated[int, Field(ge=8, strict=True), BeforeValidator(_number)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 

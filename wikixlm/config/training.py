@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from wikixlm.config.dimensions import XLM_BASE, Dimensions
-from wikixlm.config.fields import BlockLength, File, Fraction, Natural, Positive, Section, Seed
+from wikixlm.config.fields import (
+    BlockLength,
+    File,
+    Fraction,
+    Natural,
+    Positive,
+    PositiveOrAuto,
+    Rate,
+    RateOrAuto,
+    Section,
+    Seed,
+)
 
 
 class TrainSettings(Section):
@@ -29,7 +40,7 @@ class TrainSettings(Section):
         description="tokens per update, over all GPUs; `null`: max_tokens × update_freq × GPUs, as where an overlay "
         "gives one of these keys alone"
     )
-    max_tokens: Positive | Literal["auto"] = Field(
+    max_tokens: PositiveOrAuto = Field(
         description="tokens per batch and GPU, at most; `auto`: by a rule, from the GPU's memory"
     )
     tokens_per_sample: BlockLength = Field(description="tokens per block of text")
@@ -40,9 +51,13 @@ class TrainSettings(Section):
         description="`muon`: for the layers' matrices, with AdamW for embeddings, norms and biases; `adamw`: for all; "
         "recipe `wikixlm`"
     )
-    lr: Annotated[float, Field(gt=0)] = Field(description="peak learning rate; with an `embedding_lr`: of the matrices")
-    embedding_lr: Annotated[float, Field(gt=0)] | None = Field(
-        description="peak learning rate of embeddings, norms and biases, `null`: lr; recipe `wikixlm`"
+    lr: RateOrAuto = Field(
+        description="peak learning rate; with `muon` or an `embedding_lr`: of the layers' matrices; `auto`: by a rule, "
+        "from optimizer, batch and width"
+    )
+    embedding_lr: Rate | None = Field(
+        description="peak learning rate of embeddings, norms and biases; `null`: by the same rule, or lr where `adamw` "
+        "has a given one; recipe `wikixlm`"
     )
     warmup: Fraction = Field(description="share of max_update that is linear warm-up")
     warmup_updates: Natural | None = Field(

@@ -23,35 +23,34 @@ class Symbols:
 
 
 def make_batch(
-    blocks: Blocks,
-    block_ids: Integers,
+    tokens: Integers,
+    lengths: Integers,
+    languages: Integers,
     example_ids: Integers,
-    language: int,
     masking: Masking,
     seed: int,
     epoch: int,
     symbols: Symbols,
 ) -> Batch:
-    """A masked batch of blocks of one language.
+    """A masked batch.
 
     Args:
-        blocks: the language's text.
-        block_ids: which blocks, [batch].
+        tokens: ids, [batch, longest], right-padded, and
+        lengths: the tokens of each row, [batch], as `Blocks.read` gives them.
+        languages: the rows' language ids, [batch]: rows of the model's segment embeddings.
         example_ids: the examples' numbers, [batch], which with `seed` and `epoch` decide the masks.
-        language: the language's id, its row among the model's segment embeddings.
         masking: how to mask.
         seed, epoch: with an example's number, all that its masks depend on.
         symbols: special ids.
 
     Returns:
         `net_input`: the arguments of the model's forward. `src_tokens` ids, [batch, seq_len], right-padded, each
-        example starting with `</s>`; `segment_labels` the language's id, [batch, 1], broadcast; `masked_tokens`, which
+        example starting with `</s>`; `segment_labels` the languages' ids, [batch, 1], broadcast; `masked_tokens`, which
         positions to predict, [batch, seq_len], and the same as `masked_positions` and `masked_selection`; `padded`,
         whether there is any padding.
         `target`: the ids to predict, [num_masked], in the order of the text. `ntargets`, `ntokens` (all tokens without
-        padding), `nsentences`, `language`, `id`.
+        padding), `nsentences`, `id`.
     """
-    tokens, lengths = blocks.read(block_ids, symbols.pad)
     source, chosen = mask_tokens(tokens, lengths, example_ids, seed, epoch, masking)
     batch, block_len = source.shape
     src_tokens = np.full((batch, block_len + 1), symbols.eos, dtype=np.int64)
@@ -62,13 +61,12 @@ def make_batch(
     positions, selection = masked_positions(masked)
     return {
         "id": torch.from_numpy(example_ids),
-        "language": language,
         "nsentences": batch,
         "ntokens": int(lengths.sum()) + batch,
         "ntargets": len(target),
         "net_input": {
             "src_tokens": torch.from_numpy(src_tokens),
-            "segment_labels": torch.full((batch, 1), language, dtype=torch.int64),
+            "segment_labels": torch.from_numpy(languages[:, None]),
             "masked_tokens": torch.from_numpy(masked),
             "masked_positions": torch.from_numpy(positions),
             "masked_selection": None if selection is None else torch.from_numpy(selection),
@@ -99,5 +97,7 @@ def masked_positions(masked: npt.NDArray[np.bool_]) -> tuple[Integers, Integers 
 def held_out_batch(
     blocks: Blocks, block_ids: Integers, language: int, masking: Masking, seed: int, symbols: Symbols
 ) -> Batch:
-    """A batch for validation or evaluation; block i always has the masks of (seed, epoch 0, example i)."""
-    return make_batch(blocks, block_ids, block_ids, language, masking, seed, 0, symbols)
+    """A batch of one language for validation or evaluation; block i always has the masks of (seed, epoch 0, i)."""
+    tokens, lengths = blocks.read(block_ids, symbols.pad)
+    languages = np.full_like(block_ids, language)
+    return make_batch(tokens, lengths, languages, block_ids, masking, seed, 0, symbols)

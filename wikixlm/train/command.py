@@ -17,11 +17,11 @@ from wikixlm.config import parse_train_settings, read_defaults
 from wikixlm.config.training import TrainSettings
 from wikixlm.errors import UserError
 from wikixlm.model import device, extend
-from wikixlm.train import batch_layout, checkpoints, data_folders, metrics, process, sessions, slurm
+from wikixlm.train import batch_layout, checkpoints, data_folders, metrics, process, rates, sessions, slurm
 from wikixlm.train.batch_layout import BatchLayout
 from wikixlm.train.fairseq import log as trainer_log
 from wikixlm.train.recipes import RECIPES, Recipe, layout_arguments
-from wikixlm.train.save_dir import lock, open_save_dir
+from wikixlm.train.save_dir import Opened, lock, open_save_dir
 from wikixlm.train.stop_request import Stopped, StopRequest
 
 # In the save directory: the weights of `init_from`, with the rows of this training's symbols and languages.
@@ -181,7 +181,8 @@ def train_and_export(run: TrainingRun) -> None:
             fitting = batch_layout.tokens_that_fit(settings, len(symbols), chosen)
             layout = batch_layout.layout(settings, opened.tokens_per_update, run.workers, fitting)
             report_batch(run, opened.tokens_per_update, layout)
-            arguments = fairseq_arguments(run, chosen, layout, opened.warmup_updates)
+            report_rates(settings, opened)
+            arguments = fairseq_arguments(run, chosen, layout, opened)
             with sessions.record_session(run.save_dir, arguments, opened.done, chosen, run.gpus, run.nodes) as session:
                 train(run, [*launcher, "fairseq-train", *arguments], opened.done, handle, stop, session)
         best = checkpoints.export_model(run.save_dir, run.output, symbols, run.languages)
@@ -206,7 +207,17 @@ def report_batch(run: TrainingRun, tokens_per_update: int, layout: BatchLayout) 
         logging.info(line)
 
 
-def fairseq_arguments(run: TrainingRun, chosen: device.Device, layout: BatchLayout, warmup_updates: int) -> list[str]:
+def report_rates(settings: TrainSettings, opened: Opened) -> None:
+    """Warn of a rate that was likely meant for the other optimizer."""
+    rule = rates.far_off(settings, opened.tokens_per_update)
+    if rule is not None:
+        console.warn(
+            f"train.lr {settings.lr} is far from the {rule:.2g} that suits train.optimizer: {settings.optimizer} here; "
+            "lr: auto takes that, and AdamW's rates are much lower than Muon's"
+        )
+
+
+def fairseq_arguments(run: TrainingRun, chosen: device.Device, layout: BatchLayout, opened: Opened) -> list[str]:
     """fairseq-train's whole command line; `extra_args` are last, so they win.
 
     Raises:
@@ -216,7 +227,7 @@ def fairseq_arguments(run: TrainingRun, chosen: device.Device, layout: BatchLayo
     return [
         data_folders.joined(run.data),
         *run.recipe.arguments(run.settings, run.languages),
-        *layout_arguments(run.settings, layout, warmup_updates),
+        *layout_arguments(run.settings, layout, opened.warmup_updates, opened.rates),
         *running_arguments(run),
         *device_arguments(chosen, precision, run.workers, run.recipe),
         *init_arguments(run),

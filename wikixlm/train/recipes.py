@@ -11,6 +11,7 @@ from typing import Any
 from wikixlm.config.training import TrainSettings
 from wikixlm.train.batch_layout import BatchLayout
 from wikixlm.train.fairseq import USER_DIR
+from wikixlm.train.rates import Rates
 
 # How far to train and how often to save: the keys that may change from one call to the next of the same training.
 GOAL = ("max_update", "save_interval_updates")
@@ -20,7 +21,8 @@ LAYOUT = ("batch_tokens", "max_tokens", "update_freq", "compile")
 
 # The keys that are no option of fairseq-train; every other key is an option of the recipe `wikixlm`.
 _NO_OPTION = {
-    *(*GOAL, *LAYOUT, "recipe", "arch", "optimizer", "warmup", "warmup_updates", "precision", "init_from", "extra_args")
+    *(*GOAL, *LAYOUT, "recipe", "arch", "optimizer", "lr", "embedding_lr", "warmup", "warmup_updates", "precision"),
+    *("init_from", "extra_args"),
 }
 
 _WIKIXLM = [
@@ -37,7 +39,7 @@ _TUTORIAL = [
 ]
 _TUTORIAL_KEYS = (
     *("arch", "encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads"),
-    *("encoder_normalize_before", "lr", "dropout", "attention_dropout", "tokens_per_sample", "seed"),
+    *("encoder_normalize_before", "dropout", "attention_dropout", "tokens_per_sample", "seed"),
 )
 
 
@@ -54,18 +56,21 @@ def tutorial_arguments(settings: TrainSettings, languages: list[str]) -> list[st
     return arguments + _options(settings, _TUTORIAL_KEYS)
 
 
-def layout_arguments(settings: TrainSettings, layout: BatchLayout, warmup_updates: int) -> list[str]:
-    """Arguments on the layout of a batch and the length of the warm-up.
+def layout_arguments(settings: TrainSettings, layout: BatchLayout, warmup_updates: int, rates: Rates) -> list[str]:
+    """Arguments on the layout of a batch, the length of the warm-up and the peak rates.
 
     The tutorial's warm-up starts above 0, because fairseq takes a rate of 0 for one below `--stop-min-lr` and ends
     there without a single update.
     """
     arguments = ["--max-tokens", str(layout.max_tokens), "--update-freq", str(layout.update_freq)]
+    arguments += ["--lr", str(rates.lr)]
+    if rates.embedding_lr is not None:
+        arguments += ["--embedding-lr", str(rates.embedding_lr)]
     if settings.recipe == "wikixlm":
         arguments += ["--warmup-updates", str(warmup_updates)]
         return [*arguments, "--compile-layers"] if settings.compile else arguments
     if warmup_updates:
-        arguments += ["--warmup-updates", str(warmup_updates), "--warmup-init-lr", str(settings.lr / 100)]
+        arguments += ["--warmup-updates", str(warmup_updates), "--warmup-init-lr", str(rates.lr / 100)]
     return arguments
 
 

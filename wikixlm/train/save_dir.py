@@ -23,9 +23,17 @@ from wikixlm.files import read_json, sha256, write_json
 from wikixlm.seals import check_hash
 from wikixlm.train import checkpoints
 from wikixlm.train.fairseq import USER_DIR
+from wikixlm.train.rates import Rates, peak_rates
 from wikixlm.train.recipes import RECIPES, shaping_settings
 
 FINGERPRINT = "wikixlm_fingerprint.json"
+# Of fingerprints from before these keys, and from when these options were among the arguments.
+ADDED_SETTINGS: dict[str, Any] = {"optimizer": "adamw", "embedding_lr": None, "hidden_gain": 0.0}
+NO_LONGER_ARGUMENTS = (
+    *("--max-tokens", "--update-freq", "--warmup-updates", "--warmup-init-lr", "--lr", "--embedding-lr"),
+)
+# In a fingerprint: batches mix the languages. It forbids no resume.
+MIXED = "mixed_batches"
 # The data loader of a killed training looks only every few seconds whether its trainer is still there.
 SECONDS_TO_WAIT = 15
 
@@ -80,6 +88,7 @@ class Opened(NamedTuple):
     done: int
     tokens_per_update: int
     warmup_updates: int
+    rates: Rates
 
 
 def open_save_dir(
@@ -109,10 +118,12 @@ def open_save_dir(
         for word in RECIPES[settings.recipe].arguments(settings, languages)
     ]
     earlier = read_fingerprint(save_dir)
-    batch: Batch = {"tokens_per_update": settings.tokens_per_update(workers), "per_worker": settings.tokens_per_worker}
+    tokens = settings.tokens_per_update(workers)
+    batch: Batch = {"tokens_per_update": tokens, "per_worker": settings.tokens_per_worker}
     batch["any"] = settings.batch_tokens is None and settings.update_freq is None
     now = fingerprint(files, shaping, arguments, batch, earlier)
-    now["warmup_updates"] = settings.warmup_length()
+    now |= {"warmup_updates": settings.warmup_length(), MIXED: True}
+    now["rates"] = peak_rates(settings, tokens)
     if earlier is not None and differences(earlier, now):
         archive_save_dir(save_dir, earlier, now)
     elif earlier is None and any(save_dir.glob("checkpoint*.pt")):
@@ -121,7 +132,9 @@ def open_save_dir(
     done = checkpoints.prepare_resume(save_dir)
     if done and (began := read_fingerprint(save_dir)):
         now["batch"]["tokens_per_update"] = began["batch"]["tokens_per_update"] or now["batch"]["tokens_per_update"]
-        now["warmup_updates"] = began.get("warmup_updates", now["warmup_updates"])
+        now |= {key: began.get(key, now[key]) for key in ("warmup_updates", "rates")}
+        if settings.recipe == "wikixlm" and len(languages) > 1 and not began.get(MIXED):
+            console.warn("this training began with one language a batch; from here on batches mix the languages")
     write_json(save_dir / FINGERPRINT, now)
     if done > settings.max_update:
         raise UserError(
@@ -130,7 +143,7 @@ def open_save_dir(
         )
     if done:
         console.say(f"resuming from update {done:,} of {settings.max_update:,}")
-    return Opened(done, now["batch"]["tokens_per_update"], now["warmup_updates"])
+    return Opened(done, now["batch"]["tokens_per_update"], now["warmup_updates"], Rates(*now["rates"]))
 
 
 def archive_save_dir(save_dir: Path, earlier: Fingerprint | None, now: Fingerprint) -> None:
@@ -226,24 +239,25 @@ def _languages(value: Fingerprint) -> str:
 def read_fingerprint(save_dir: Path) -> Fingerprint | None:
     """The fingerprint in a save directory; None if it has none, or a damaged one."""
     try:
-        value = _with_batch(read_json(save_dir / FINGERPRINT))
+        value = _as_today(read_json(save_dir / FINGERPRINT))
         digest(value)
     except (UserError, KeyError, TypeError, AttributeError):
         return None
     return dict(value)
 
 
-def _with_batch(value: Fingerprint) -> Fingerprint:
-    """A fingerprint as it is now, of one written when the layout of the batch was a part of it."""
-    if "batch" in value or "max_tokens" not in value["settings"]:
-        return {"batch": {"tokens_per_update": None, "per_worker": None}, **value}
-    settings = dict(value["settings"])
-    tokens = settings.pop("max_tokens") * settings.pop("update_freq")
-    settings.pop("compile", None)
-    arguments = list(value["arguments"])
-    for option in ("--max-tokens", "--update-freq", "--warmup-updates", "--warmup-init-lr"):
+def _as_today(value: Fingerprint) -> Fingerprint:
+    """A fingerprint as it is now, of one written when batch layout and rates were among the arguments."""
+    settings, arguments = dict(value["settings"]), list(value["arguments"])
+    batch: Batch = {"tokens_per_update": None, "per_worker": None}
+    if "batch" not in value and "max_tokens" in settings:
+        batch["per_worker"] = settings.pop("max_tokens") * settings.pop("update_freq")
+        settings.pop("compile", None)
+    if settings.get("recipe") == "wikixlm" and "optimizer" not in settings:
+        settings |= ADDED_SETTINGS
+        arguments += ["--hidden-gain", str(settings["hidden_gain"])]
+    for option in NO_LONGER_ARGUMENTS:
         if option in arguments:
             del arguments[(place := arguments.index(option)) : place + 2]
     arguments = [word for word in arguments if word != "--compile-layers"]
-    batch = {"tokens_per_update": None, "per_worker": tokens}
-    return {**value, "settings": settings, "arguments": arguments, "batch": batch}
+    return {"batch": batch, **value, "settings": settings, "arguments": arguments}

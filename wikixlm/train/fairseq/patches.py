@@ -119,7 +119,7 @@ def epoch_position() -> None:
     save, load = EpochBatchIterator.state_dict, EpochBatchIterator.load_state_dict
 
     def examples_of_all_workers(iterator: Any) -> int:
-        """In one batch each; the last batch of a language may have fewer."""
+        """In one batch each; the epoch's last one may have fewer."""
         return int(iterator.num_shards) * max(map(len, iterator.frozen_batches))
 
     @functools.wraps(save)
@@ -129,10 +129,10 @@ def epoch_position() -> None:
 
     @functools.wraps(load)
     def load_state_dict(self: Any, state: dict[str, Any]) -> None:
+        batches = state.get("iterations_in_epoch", 0)
         if "examples" in state:
             batches = state["examples"] // examples_of_all_workers(self)
-            state = {**state, "iterations_in_epoch": min(batches, len(self) - 1)}
-        load(self, state)
+        load(self, {**state, "iterations_in_epoch": min(batches, len(self) - 1)})
 
     EpochBatchIterator.state_dict = state_dict
     EpochBatchIterator.load_state_dict = load_state_dict
