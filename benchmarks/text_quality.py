@@ -9,10 +9,11 @@ the benchmark is skipped.
 
 Text is compared page by page in sequences of five words, in lower case; a character of a script without spaces is a
 word. Recall is the share of MediaWiki's sequences that are in the text; paragraphs are those without a template. A list
-item counts as prose if it has 12 words, or 6 and the end of a sentence, and no external link or ISBN. Precision is the
-share of the text's sequences that MediaWiki shows. It has no templates, so their text counts against the precision;
-"without templates" is wikixlm's with its table of templates empty. Beside it: WikiExtractor on the same pages, and
-mwparserfromhell's strip_code, which the data set wikimedia/wikipedia is made with.
+item counts as prose if it has 12 words, or 6 and the end of a sentence, and no external link or ISBN; "outside
+references" leaves out the sections of references, bibliographies and links, whose items are no text by intention.
+Precision is the share of the text's sequences that MediaWiki shows. It has no templates, so their text counts against
+the precision; "without templates" is wikixlm's with its table of templates empty. Beside it: WikiExtractor on the same
+pages, and mwparserfromhell's strip_code, which the data set wikimedia/wikipedia is made with.
 """
 
 import argparse
@@ -34,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support import dumps as factory  # noqa: E402
 from wikixlm.extract.dump_reader import Page  # noqa: E402
+from wikixlm.extract.wiki_names import normalize_name, wiki_names  # noqa: E402
 from wikixlm.extract.wikiextractor_process import extract_texts  # noqa: E402
 from wikixlm.extract.wikitext import WikitextConverter, clean_line  # noqa: E402
 
@@ -42,11 +44,13 @@ UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff\u1000-\u109f\u1
 HIDDEN_CLASSES = re.compile(r"\b(?:thumb|reference|references|mw-references-wrap|gallery|error|noprint)\b")
 HIDDEN_TAGS = {"table", "style", "script", "math"}
 VOID_TAGS = {"br", "img", "hr", "wbr", "input", "meta", "link", "col"}
+HEADING = re.compile(r"h([1-6])")
 BLOCKS = {"p": "paragraph", "li": "item", "dd": "indented", "dt": "indented", "blockquote": "quotation"}
 # Tags of extensions that are not installed are shown as text.
 UNKNOWN_TAGS = re.compile(
     r"<(math|score|mapframe|maplink|syntaxhighlight|source|graph|timeline|hiero|chem|ce)\b.*?</\1>", re.S
 )
+MEASURES = ("paragraph", "item", "item outside references", "precision")
 Sequence = tuple[str, ...]
 
 
@@ -57,13 +61,15 @@ class Block(NamedTuple):
     text: str
     has_template: bool
     has_link: bool  # to another site
+    in_references: bool  # in a section of references, a bibliography, or links
 
 
 class BlockParser(HTMLParser):
     """Collects the blocks of a rendered page."""
 
-    def __init__(self, template_namespace: str) -> None:
+    def __init__(self, template_namespace: str, reference_sections: frozenset[str]) -> None:
         super().__init__()
+        self._sections, self._reference_level = reference_sections, 0
         names = {template_namespace, "Template"}
         self._template_links = tuple(f"title={quote(name.replace(' ', '_'))}:" for name in names)
         self._open: list[tuple[str, bool]] = []
@@ -79,7 +85,7 @@ class BlockParser(HTMLParser):
     def end_block(self) -> None:
         text = " ".join(UNKNOWN_TAGS.sub(" ", "".join(self._text)).split())
         if text and self._kind:
-            self.blocks.append(Block(self._kind, text, self._template, self._link))
+            self.blocks.append(Block(self._kind, text, self._template, self._link, bool(self._reference_level)))
         self._begin()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -92,7 +98,7 @@ class BlockParser(HTMLParser):
             self._link |= "external" in values.get("class", "")
             if any(link in values.get("href", "") for link in self._template_links):
                 self._template = hidden = True
-        if not self._hidden and (tag in BLOCKS or tag in ("ul", "ol", "dl", "div", "pre") or re.match("h[1-6]$", tag)):
+        if not self._hidden and (tag in BLOCKS or tag in ("ul", "ol", "dl", "div", "pre") or HEADING.fullmatch(tag)):
             self.end_block()
             self._kind = BLOCKS.get(tag, "")
         self._open.append((tag, hidden))
@@ -107,6 +113,14 @@ class BlockParser(HTMLParser):
         if not self._hidden and tag in BLOCKS:
             self.end_block()
             self._kind = ""
+        elif heading := HEADING.fullmatch(tag):
+            self._enter_section(int(heading[1]), "".join(self._text))
+
+    def _enter_section(self, level: int, title: str) -> None:
+        """A section of references ends with the next heading of its level."""
+        if not self._reference_level or level <= self._reference_level:
+            self._reference_level = level if normalize_name(title) in self._sections else 0
+        self._begin()
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:
@@ -146,7 +160,7 @@ def render(pages: list[Page], language: str, mediawiki: Path) -> list[list[Block
     ).stdout  # fmt: skip
     blocks = []
     for row in map(json.loads, filter(None, output.split("\n"))):
-        parser = BlockParser(row["template"])
+        parser = BlockParser(row["template"], wiki_names(language).sections)
         parser.feed(row["html"])
         parser.end_block()
         blocks.append(parser.blocks)
@@ -185,7 +199,7 @@ EXTRACTORS: dict[str, Callable[[list[Page], str], list[list[str]]]] = {
 
 
 def compare(shown: list[list[Block]], texts: Iterable[list[str]]) -> dict[str, float]:
-    """Recall of paragraphs and prose items, and precision."""
+    """Recall of paragraphs, prose items and those outside references, and precision."""
     total: Counter[str] = Counter()
     found: Counter[str] = Counter()
     for blocks, lines in zip(shown, texts, strict=True):
@@ -197,11 +211,14 @@ def compare(shown: list[list[Block]], texts: Iterable[list[str]]) -> dict[str, f
             of_block = sequences(block.text)
             theirs.update(of_block)
             if kind := measured_kind(block):
-                total[kind] += len(of_block)
-                found[kind] += sum(sequence in ours for sequence in of_block)
+                kinds = [kind, "item outside references"] if kind == "item" and not block.in_references else [kind]
+                kept = sum(sequence in ours for sequence in of_block)
+                for name in kinds:
+                    total[name] += len(of_block)
+                    found[name] += kept
         total["precision"] += len(made)
         found["precision"] += sum(sequence in theirs for sequence in made)
-    return {name: found[name] / max(total[name], 1) for name in ("paragraph", "item", "precision")}
+    return {name: found[name] / max(total[name], 1) for name in MEASURES}
 
 
 def sample(dump: Path, pages: int) -> list[Page]:
@@ -226,7 +243,8 @@ def main() -> None:
         name: Path(path) for name, _, path in (d.partition("=") for d in args.dump)
     }
     results: dict[str, Any] = {}
-    print("| wiki | extractor | paragraphs | prose items | precision |\n| --- | --- | ---: | ---: | ---: |")
+    print("| wiki | extractor | paragraphs | prose items | outside references | precision |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
     for language, dump in dumps.items():
         pages = sample(dump, args.pages)
         shown = render(pages, language, args.mediawiki)
