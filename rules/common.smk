@@ -80,6 +80,11 @@ def sources(lang):
     return [str(locate(name)) for name in local] or [layout.DUMP_MANIFEST.format(lang=lang)]
 
 
+def source_flag(wildcards):
+    """How the extraction takes what `sources` names: the dump itself, or the manifest beside it."""
+    return "--dump" if wildcards.lang in cfg.dumps.local else "--manifest"
+
+
 def position(wildcards):
     """Which shard a job makes, of how many."""
     shard, shards = layout.shards_in(wildcards.shard)
@@ -93,7 +98,12 @@ def read_mb(wildcards, input):
 
 def shard_mb(wildcards, input):
     """MB of its source that a shard's job reads; the source may be a manifest beside the dump."""
-    return resources.source_megabytes(input) / len(cfg.shards(wildcards.lang))
+    return resources.source_megabytes(input.get("dump") or input.text) / len(cfg.shards(wildcards.lang))
+
+
+def dump_mb(wildcards, input):
+    """MB of a language's source; the source may be a manifest beside the dump."""
+    return resources.source_megabytes(input)
 
 
 def memory(stage, workers=1, size=read_mb):

@@ -23,6 +23,7 @@ from wikixlm.errors import UserError
 STAGES = {
     "dumps": ("wikixlm.download.list_dumps", "what a download would fetch, and which dump each language uses"),
     "download": ("wikixlm.download.command", "download one language's dump: resumable, verified, polite"),
+    "collect-templates": ("wikixlm.extract.collect_templates", "a dump's own templates that carry text"),
     "extract": ("wikixlm.extract.extract", "text of one shard of a Wikipedia dump"),
     "corpus": ("wikixlm.extract.plain_text", "one shard of plain-text files, instead of a dump"),
     "tokenize": ("wikixlm.tokenize.tokenize", "tokenize one shard as transformers' XLMTokenizer does"),

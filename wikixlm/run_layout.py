@@ -20,6 +20,7 @@ DUMP_FOLDER = "dumps/{lang}"
 RESOLVED = "dumps/{lang}/resolved.yaml"
 DUMP_MANIFEST = "dumps/{lang}/manifest.json"
 
+TEMPLATES = "work/templates/{lang}.json"
 EXTRACTED = "work/extracted/{lang}/{shard}.jsonl.zst"
 EXTRACT_COUNTS = "work/counts/extract/{lang}/{shard}.json"
 
@@ -103,7 +104,7 @@ _HELD_OUT = tuple(of_split(HELD_OUT_COUNTS, split) for split in SPLITS[1:])
 
 STAGES = (
     Stage("download", ("resolve_dump", "download_dump"), (DUMP_MANIFEST,)),
-    Stage("extract", ("extract", "corpus"), (EXTRACT_COUNTS,)),
+    Stage("extract", ("collect_templates", "extract", "corpus"), (EXTRACT_COUNTS,)),
     Stage("tokenize", ("tokenize",), (TOKENIZE_COUNTS,)),
     Stage("split", ("split",), (SPLIT_COUNTS,)),
     Stage("learn_bpe", ("learn_bpe", "reuse_codes"), (CODES,)),

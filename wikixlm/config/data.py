@@ -54,6 +54,9 @@ class Extract(Section):
     variants: dict[Language, str] = Field(
         description="variant of a language that is written in several: `{zh: zh-tw}`; default: zh-cn, sr-ec, kk-cyrl, …"
     )
+    templates_from_dump: bool = Field(
+        description="whether templates that only pass their values on are read from the dump, which is read once more"
+    )
     inline_templates: dict[str, str | dict[str, str]] = Field(
         description="text that replaces a template in a sentence, on top of the built-in table: "
         '`unité: "{1} {2}"`, for one language `fr: {unité: "{1} {2}"}`'

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from wikixlm.extract.emphasis import remove_emphasis
-from wikixlm.extract.protection import EXTERNAL, HOLE, HOLE_END, LINE_BREAK
+from wikixlm.extract.protection import EXPANDED, EXPANDED_END, EXTERNAL, HOLE, HOLE_END, LINE_BREAK
 from wikixlm.extract.wiki_names import normalize_name
 
 Lists = Literal["prose", "all", "none"]
@@ -24,7 +24,9 @@ _CLOSING = "\"'»”’)]}）」』】 "
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 _WORD = re.compile(r"\w+")
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
-_MARKS = re.compile(f"{HOLE}[0-9]*{HOLE_END}|[{EXTERNAL}]")
+_MARKS = re.compile(f"{HOLE}[0-9]*{HOLE_END}|[{EXTERNAL}{EXPANDED}{EXPANDED_END}]")
+# All that no author of this article wrote: a line of nothing else is a note to the reader, such as "see also".
+_OF_TEMPLATES = re.compile(f"{HOLE}[0-9]*{HOLE_END}|{EXPANDED}[^{EXPANDED_END}]*+{EXPANDED_END}|[{EXTERNAL}]")
 _CITATION = re.compile(r"\b(?:ISBN|ISSN|doi:)", re.IGNORECASE)
 # What an item of a section of references has, unless it is a sentence: a year, pages, the name of a collection.
 _REFERENCE = re.compile(r"\b(?:1[5-9]|20)\d\d|\d\s?[-–—]\s?\d|//|\bet al\b|\bIn: ")
@@ -168,7 +170,7 @@ class BlockSplitter:
 def _text_line(line: str, page: _PageState) -> Iterator[str]:
     """Add a line to the paragraph; one in which only a dropped template stood ends it."""
     content = remove_emphasis(line).strip()
-    if _MARKS.sub("", content).strip():
+    if _OF_TEMPLATES.sub("", content).strip():
         page.paragraph.append(content)
     elif page.paragraph:
         yield page.end_paragraph()

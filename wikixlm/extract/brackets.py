@@ -6,16 +6,21 @@ bracket without its closing one is text. Time is linear in the page: what is nes
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from wikixlm.extract.inline_templates import InlineTemplates
+from wikixlm.extract.blocks import is_sentence
+from wikixlm.extract.dump_templates import BLOCK_START, DumpTemplates
+from wikixlm.extract.inline_templates import InlineTemplates, parse_call
 from wikixlm.extract.links import internal_link
+from wikixlm.extract.opaque_tags import resolve_opaque_tags
 from wikixlm.extract.parser_functions import call_function
-from wikixlm.extract.protection import HOLE, HOLE_END, protect
+from wikixlm.extract.protection import EXPANDED, EXPANDED_END, HOLE, HOLE_END, MISSING, protect
 from wikixlm.extract.variants import variant_text
 from wikixlm.extract.wiki_names import WikiNames
 
 MAX_DEPTH = 40
+MAX_EXPANSION_DEPTH = 4  # templates of the dump that call each other
+MAX_EXPANDED = 1_000_000  # characters that they may add to a page
 _BRACKETS = re.compile(r"\{\{|\}\}|\[\[|\]\]|-\{(?!\{)|\}-")
 _PARAMETER = re.compile(r"\{\{\{[^{}|<>\[\]]{0,100}(?:\|([^{}\[\]]*+))?\}\}\}")
 _CLOSED_BY = {"{{": "}}", "[[": "]]", "-{": "}-"}
@@ -30,6 +35,13 @@ class _Frame:
 
 
 @dataclass
+class Expansion:
+    """How many characters templates of the dump have added to a page."""
+
+    characters: int = 0
+
+
+@dataclass
 class BracketResolver:
     """Replaces bracketed markup by its text; `dropped` lists the templates without any, in order."""
 
@@ -37,6 +49,9 @@ class BracketResolver:
     templates: InlineTemplates
     variants: Sequence[str] | None
     title: str = ""
+    dump_templates: DumpTemplates = field(default_factory=DumpTemplates)
+    expansion: Expansion = field(default_factory=Expansion)
+    expansion_depth: int = 0
     dropped: list[str] = field(default_factory=list)
 
     def resolve(self, text: str) -> str:
@@ -83,10 +98,33 @@ class BracketResolver:
         text = self.templates.text(name, rest)
         if text is None:
             text = call_function(head, rest, self.title, self.names)
+        if text is None:
+            text = self._expand(name, rest)
         if text is not None:
             return text
         self.dropped.append(name.partition(":")[0] if name.startswith("#") else name)
         return f"{HOLE}{len(self.dropped) - 1}{HOLE_END}"
+
+    def _expand(self, name: str, arguments: list[str]) -> str | None:
+        """The text of a template that the dump's own table has; None if that is not one line of text."""
+        target = self.dump_templates.resolve_name(name)
+        if self.templates.knows(target):
+            return self.templates.text(target, arguments)
+        if self.expansion_depth >= MAX_EXPANSION_DEPTH or self.expansion.characters >= MAX_EXPANDED:
+            return None
+        call = parse_call(arguments)
+        wikitext = self.dump_templates.expand(target, call)
+        if wikitext is None:
+            return None
+        self.expansion.characters += len(wikitext)
+        inner = replace(self, expansion_depth=self.expansion_depth + 1, dropped=[])
+        text = inner.resolve(resolve_opaque_tags(wikitext)).strip().replace(EXPANDED, "").replace(EXPANDED_END, "")
+        if inner.dropped or MISSING in text or "\n" in text or text.startswith(BLOCK_START):
+            return None
+        # A sentence of the author's is text wherever it is; the template's own words only inside a sentence.
+        if not text or any(map(is_sentence, (*call.values, *call.named.values()))):
+            return text
+        return f"{EXPANDED}{text}{EXPANDED_END}"
 
 
 def _flatten(stack: list[_Frame]) -> str:

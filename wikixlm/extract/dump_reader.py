@@ -46,9 +46,13 @@ class Page(NamedTuple):
 
 @dataclass
 class PartReader:
-    """Reads the pages of one part of a dump; `read_whole_file` is set once that part turns out to be all of it."""
+    """Reads the pages of one part of a dump; `read_whole_file` is set once that part turns out to be all of it.
+
+    With `only_namespace` the pages of others are passed over unparsed.
+    """
 
     part: FilePart
+    only_namespace: int | None = None
     read_whole_file: bool = False
     _kind: str = field(init=False)
     _encoding: str = field(init=False)
@@ -69,8 +73,10 @@ class PartReader:
         if self.part.start > 0:
             start = find_bz2_stream(self.part.path, self.part.start, self.part.end)
         if start is not None:
+            wanted = b"" if self.only_namespace is None else b"<ns>%d</ns>" % self.only_namespace
             for raw in self._split_pages(self._chunks(start), at_beginning=start == 0):
-                yield parse_page(raw, self.part.path)
+                if wanted in raw:
+                    yield parse_page(raw, self.part.path)
 
     def _is_seekable(self) -> bool:
         return self._kind == "bz2" and self._encoding == "utf-8"

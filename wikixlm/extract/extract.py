@@ -23,6 +23,7 @@ from wikixlm.errors import UserError
 from wikixlm.extract import dump_origin
 from wikixlm.extract.blocks import Headings, Lists
 from wikixlm.extract.dump_reader import Page, PartReader
+from wikixlm.extract.dump_templates import DumpTemplates
 from wikixlm.extract.input_state import InputState, check_unchanged, input_state
 from wikixlm.extract.shards import SKIPPED_SHARE, add_shard_arguments, shard_parts
 from wikixlm.extract.time_budget import TimeBudgetExceededError, time_budget
@@ -69,6 +70,7 @@ class ExtractOptions:
     headings: Headings = "drop"
     variant: str | None = None
     stall_seconds: int = STALL_SECONDS
+    dump_templates: DumpTemplates = field(default_factory=DumpTemplates)
 
 
 class PageIds:
@@ -218,6 +220,7 @@ def extract(
         headings=options.headings,
         variant=options.variant,
         namespaces=site.namespaces,
+        dump_templates=options.dump_templates,
         counts=counts.wikitext,
     )
     pages = (page for reader in readers for page in reader.pages())
@@ -257,6 +260,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep the text of a template: `unit={1} {2}` turns {{unit|5|km}} into 5 km; {-1} is the last value, {*} "
         "all, {key} a named one; NAME may end in * (repeatable)",
     )
+    parser.add_argument("--templates", type=Path, metavar="PATH", help="table made by `wikixlm collect-templates`")
     parser.add_argument(
         "--stall-seconds",
         type=int,
@@ -283,6 +287,18 @@ def parse_patterns(pairs: list[str]) -> dict[str, str]:
     return {pair.partition("=")[0]: pair.partition("=")[2] for pair in pairs}
 
 
+def read_templates(path: Path) -> DumpTemplates:
+    """The table that `wikixlm collect-templates` made.
+
+    Raises:
+        UserError: the file holds something else.
+    """
+    try:
+        return DumpTemplates.from_json(read_json(path))
+    except (KeyError, TypeError, ValueError) as failure:
+        raise UserError(f"{path} is damaged: no table of templates; delete it to make it again") from failure
+
+
 def main(args: argparse.Namespace) -> None:
     check_installed()
     files = dump_files(args.dump, args.manifest)
@@ -302,6 +318,7 @@ def main(args: argparse.Namespace) -> None:
                 headings=args.headings,
                 variant=args.variant,
                 stall_seconds=args.stall_seconds,
+                dump_templates=read_templates(args.templates) if args.templates else DumpTemplates(),
             ),
         )
     except UserError as failure:

@@ -90,6 +90,14 @@ class InlineTemplates:
         self._families = {name[:-1]: pattern for name, pattern in table.items() if name.endswith("*")}
         self._language, self._names = language, names
 
+    def knows(self, name: str) -> bool:
+        """Whether the table has a pattern for a template, so that nothing else may give its text."""
+        return self._pattern(name.lower()) is not None
+
+    def known_names(self) -> frozenset[str]:
+        """The names in the table, in lower case; those of families are left out."""
+        return frozenset(self._patterns)
+
     def text(self, name: str, arguments: Sequence[str]) -> str | None:
         """The text of a call; None for a template that is not known, or whose values are not understood."""
         lower = name.lower()

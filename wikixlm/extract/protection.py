@@ -14,6 +14,8 @@ _NONCHARACTERS = re.compile("[\ufdd0-\ufdef\x00]")
 LINE_START = "\ufddf"  # keeps WikiExtractor from judging a line by its first character
 HOLE, HOLE_END = "\ufde0", "\ufde1"  # around the number of a dropped template
 EXTERNAL = "\ufde2"  # after the label of an external link
+EXPANDED, EXPANDED_END = "\ufde4", "\ufde5"  # around the text of a template that was read from the dump
+MISSING = "\ufde6"  # a parameter of a template that has neither value nor default
 LINE_BREAK = "\ufde3"  # a line break that ends no paragraph
 
 

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 
 from wikixlm.extract.blocks import BlockCounts, BlockSplitter, Headings, Lists, replace_tags
 from wikixlm.extract.brackets import BracketResolver
+from wikixlm.extract.dump_templates import DumpTemplates
 from wikixlm.extract.inline_templates import InlineTemplates
 from wikixlm.extract.links import external_links
 from wikixlm.extract.opaque_tags import resolve_opaque_tags
 from wikixlm.extract.protection import (
+    EXPANDED,
+    EXPANDED_END,
     EXTERNAL,
     HOLE,
     HOLE_END,
@@ -86,6 +89,7 @@ class WikitextConverter:
         headings: Headings = "drop",
         variant: str | None = None,
         namespaces: Mapping[int, str] | None = None,
+        dump_templates: DumpTemplates | None = None,
         counts: WikitextCounts | None = None,
     ) -> None:
         """Prepare the tables of a language.
@@ -97,10 +101,12 @@ class WikitextConverter:
             headings: whether headings are text.
             variant: the wanted variant, for a language that has some.
             namespaces: the wiki's names of its namespaces by number, from `<siteinfo>`.
+            dump_templates: the wiki's own templates that carry text.
             counts: where to count; default: a new one.
         """
         self._names = wiki_names(language, namespaces)
         self._templates = InlineTemplates(language, self._names, templates)
+        self._dump_templates = dump_templates or DumpTemplates()
         self._variants = variant_order(language, variant)
         self.counts = counts if counts is not None else WikitextCounts()
         self._blocks = BlockSplitter(self._names.sections, lists, headings, self.counts)
@@ -108,7 +114,7 @@ class WikitextConverter:
     def prepare(self, wikitext: str, title: str = "") -> str:
         """Wikitext as lines of text, one a paragraph, protected from WikiExtractor's rules for markup."""
         text = resolve_opaque_tags(remove_noncharacters(wikitext))
-        resolver = BracketResolver(self._names, self._templates, self._variants, title)
+        resolver = BracketResolver(self._names, self._templates, self._variants, title, self._dump_templates)
         text = external_links(resolver.resolve(text))
         if "__" in text:
             text = _SWITCH.sub(self._switch, text)
@@ -159,7 +165,8 @@ def _finish(line: str) -> str:
     """Entities as characters, marks away, and all that could be read as markup protected."""
     if LINE_BREAK in line:
         line = _LINE_BREAK.sub(" ", line)
-    line = line.replace(EXTERNAL, "")
+    for mark in (EXTERNAL, EXPANDED, EXPANDED_END):
+        line = line.replace(mark, "")
     if "{{#expr:" in line:
         pieces = _EXPRESSION.split(line)
         return "".join(piece if number % 2 else protect(_unescape(piece)) for number, piece in enumerate(pieces))

@@ -29,6 +29,9 @@ class Speed:
 # Measured on 2 cores of a shared virtual machine.
 _BUSY = "benchmarks/plan.py, on a busy machine: at least so much"
 SPEEDS = {
+    "collect_templates": Speed(
+        0.8, 3.0, "dump", "`wikixlm collect-templates` on dumps of 2.5 and 3.5 MB, on a busy machine"
+    ),
     "extract": Speed(0.8, 1.43, "dump", "benchmarks/text.py: 5.16 MB/s of XML, 3.6 MB a MB of dump"),
     "corpus": Speed(0.5, 20.0, "text", _BUSY),
     "tokenize": Speed(0.55, 6.5, "text", "benchmarks/text.py"),
@@ -141,6 +144,8 @@ def estimate_stages(cfg: Config, texts: list[TextEstimate], pace: Pace) -> list[
             rows[stage].add(jobs, size / MB, SPEEDS[stage].core_seconds(size / MB / jobs))
 
         first, size = ("corpus", text.text) if text.source.kind == TEXT else ("extract", text.dump)
+        if first == "extract" and cfg.extract.templates_from_dump:
+            add("collect_templates", 1, size)
         add(first, shards, size)
         add("tokenize", shards, text.text)
         add("split", 1, text.text)

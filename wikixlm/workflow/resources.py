@@ -36,6 +36,8 @@ class Need(NamedTuple):
 NEEDS = {
     # Flat: 85 MB with wikiextractor's process. A MB of bz2 is 5 MB of XML, a second of work; the time is also that of
     # `tokenize`, which follows in the same job and whose input is not there yet when the job is sent.
+    # A MB of bz2 is 5 MB of XML, which is decompressed and searched at 25 MB/s.
+    "collect_templates": Need(500, 1.5, memory_per_worker=300),
     "extract": Need(1000, 12),
     "corpus": Need(1000, 12),
     "tokenize": Need(1000, 12),  # 64 MB; a MB of zstd is about 4 of text, 0.6 s (Japanese is slower)
