@@ -4,7 +4,7 @@ CORES ?= all
 BIN := .venv/bin
 STAMP := .venv/.complete
 RUN := runs/demo
-SNAKEMAKE := $(BIN)/snakemake --configfile config/demo.yaml --directory $(RUN) --cores $(CORES)
+SNAKEMAKE := $(BIN)/snakemake --configfile config/demo.yaml --directory $(RUN) --cores $(CORES) --quiet all
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 UNINSTALLED = echo "error: the packages can't be installed (pip says why, above): is the network up, the package index reachable, the disk not full? Then give the same command again: it resumes" >&2
@@ -71,7 +71,7 @@ docs: $(STAMP) ## write the configuration reference and the table of attacks, dr
 	$(BIN)/python -m wikixlm.config.reference
 	$(BIN)/python -m tests.security.page
 	@command -v dot > /dev/null || { echo "error: dot not found; install graphviz to draw the DAG" >&2; exit 1; }
-	$(BIN)/snakemake --rulegraph --config dumps='{contact: you@example.org}' 2> /dev/null | tred | dot -Grankdir=LR -Nheight=0.3 -Tsvg > docs/dag.svg
+	$(BIN)/snakemake --rulegraph --config dumps='{contact: you@example.org}' 2> /dev/null | tred | dot -Granksep=0.2 -Gnodesep=0.15 -Nheight=0.3 -Nfontsize=13 -Tsvg > docs/dag.svg
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/docs
 	@grep -ohE "https?://[^] )>\`'\"]+" README.md profiles/README.md docs/*.md | sort -u > build/docs/external-links.txt
 	@echo 'the site: build/docs/index.html; links on the web, not fetched: build/docs/external-links.txt'

@@ -29,7 +29,11 @@ CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 # Neither a stage nor what it starts, nor the Snakemake of a cluster's job.
 processes.import_nothing_from_here()
 
-failures.watch(logger, lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()])
+failures.watch(
+    logger,
+    lambda: [rule.name for rule in workflow.rules if not rule.has_wildcards()],
+    workflow.output_settings.quiet,
+)
 
 cfg = preflight.load_or_refuse(Path(workflow.basedir) / "config.yaml", config, stages_run_here=not CONDA)
 refusals = preflight.Refusals(cfg, stages_run_here=not CONDA)

@@ -108,3 +108,15 @@ def test_snakemakes_own_errors_in_a_line(exception, message, said):
 
 def test_what_says_enough_by_itself_gets_no_second_line():
     assert explain("WorkflowError", "At least one job did not complete successfully.", list) is None
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_what_snakemake_was_told_not_to_print_is_said_here(capsys, silent):
+    logger = logging.Logger("snakemake", logging.INFO)
+    summary = FailureSummary(list, silent)
+    logger.addHandler(summary)
+    extra = {"event": LogEvent.ERROR, "exception": "MissingOutputException"}
+    logger.error("Job 3 completed,\nbut output is missing", extra=extra)
+    summary.print()
+    said = "error: Job 3 completed, but output is missing\n" if silent else ""
+    assert capsys.readouterr().err == said

@@ -12,7 +12,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,11 +65,13 @@ class FailureSummary(logging.Handler):
 
     Args:
         targets: gives the names of rules that can be asked for, once all are known.
+        silent: Snakemake prints none of its own errors (`--quiet all`), so that each must be said here.
     """
 
-    def __init__(self, targets: Callable[[], list[str]]) -> None:
+    def __init__(self, targets: Callable[[], list[str]], silent: bool = False) -> None:
         super().__init__(logging.INFO)
         self._targets = targets
+        self._silent = silent
         self._failed: dict[int, Job] = {}
         self._causes: list[str] = []
         self._begun = time.time()
@@ -87,8 +89,10 @@ class FailureSummary(logging.Handler):
             self._failed[said.jobid] = Job(said.rule_name, logs, elsewhere, grouped)
         elif name == "job_finished":
             self._failed.pop(said.job_id, None)
-        elif name == "error" and (cause := explain(said.exception, record.getMessage(), self._targets)):
-            self._causes.append(cause)
+        elif name == "error":
+            said_by_snakemake = " ".join(record.getMessage().split()) if self._silent else None
+            if cause := explain(said.exception, record.getMessage(), self._targets) or said_by_snakemake:
+                self._causes.append(cause)
 
     def print(self) -> None:
         """Write the lines; nothing where nothing failed."""
@@ -132,8 +136,13 @@ def _no_such_target(wanted: str, targets: list[str]) -> str:
     return f"no target {wanted}; {hint}"
 
 
-def watch(logger: logging.Logger, targets: Callable[[], list[str]]) -> None:
-    """End this run of Snakemake with a line a cause."""
-    summary = FailureSummary(targets)
+def watch(logger: logging.Logger, targets: Callable[[], list[str]], quiet: Collection[Any] | None) -> None:
+    """End this run of Snakemake with a line a cause.
+
+    Args:
+        targets: see `FailureSummary`.
+        quiet: what Snakemake is told to be quiet about, of its enumeration.
+    """
+    summary = FailureSummary(targets, silent="ALL" in {level.name for level in quiet or ()})
     logger.addHandler(summary)
     atexit.register(summary.print)

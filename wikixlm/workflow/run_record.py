@@ -24,7 +24,7 @@ from wikixlm.errors import UserError
 from wikixlm.files import read_json, write_json
 from wikixlm.run_layout import RUN_RECORD
 from wikixlm.train.sessions import now
-from wikixlm.workflow import events
+from wikixlm.workflow import events, stage_lines
 
 # A process's start is counted from the machine's, whose clock may be set anew in between.
 SECONDS_OF_CLOCK = 2
@@ -102,6 +102,7 @@ def start(cfg: Config, workflow: Any, logger: logging.Logger, logs: Iterable[str
     """
     slurm_run_id = getattr(getattr(workflow.scheduler, "_executor", None), "run_uuid", "")
     offset = events.start(logger, slurm_run_id)
+    stage_lines.start(logger, workflow.output_settings.quiet)
     # With --quiet Snakemake does not even log that a job has finished; its own handlers hide it in any case.
     workflow.scheduler.print_progress = True
     # A target makes no file, and so is no job.
