@@ -1,4 +1,4 @@
-"""The `wikixlm` command: one subcommand a stage.
+"""The `wikixlm` command: one subcommand for each stage, and those for people.
 
 A stage's module has `add_arguments(parser)` and `main(args)`; it is imported only when its command is called, so that
 the CPU stages start without torch.
@@ -6,79 +6,103 @@ the CPU stages start without torch.
 
 import argparse
 import contextlib
+import difflib
 import importlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wikixlm import __version__, console, processes
+from wikixlm.commands import COMMANDS, GROUPS
 from wikixlm.errors import UserError
 
-STAGES = {
-    "dumps": ("wikixlm.download.list_dumps", "what a download would fetch, and which dump each language uses"),
-    "download": ("wikixlm.download.command", "download one language's dump: resumable, verified, polite"),
-    "collect-templates": ("wikixlm.extract.collect_templates", "a dump's own templates that carry text"),
-    "extract": ("wikixlm.extract.extract", "text of one shard of a Wikipedia dump"),
-    "corpus": ("wikixlm.extract.plain_text", "one shard of plain-text files, instead of a dump"),
-    "tokenize": ("wikixlm.tokenize.tokenize", "tokenize one shard as transformers' XLMTokenizer does"),
-    "split": ("wikixlm.tokenize.split", "choose a language's test and valid articles"),
-    "learn-bpe": ("wikixlm.bpe.learn", "learn joint BPE codes from a sample of all languages"),
-    "apply-bpe": ("wikixlm.bpe.apply", "segment one shard or one held-out split"),
-    "concatenate": ("wikixlm.bpe.concatenate", "join the segmented shards of one language"),
-    "segmentation": (
-        "wikixlm.bpe.statistics",
-        "tokens per word, whole words and unknown characters by language",
-    ),
-    "vocabulary": ("wikixlm.bpe.vocabulary", "merge symbol counts into the joint vocabulary"),
-    "binarize": ("wikixlm.binarize.binarize", "run fairseq-preprocess on one language"),
-    "dictionary": ("wikixlm.binarize.dictionary", "check that all languages share one dictionary and write dict.txt"),
-    "train": ("wikixlm.train.command", "train the masked language model with fairseq"),
-    "evaluate": ("wikixlm.evaluate.command", "masked-token perplexity per language beside the unigram baseline"),
-    "download-xnli": ("wikixlm.download.xnli", "download XNLI: resumable, polite, the same content every time"),
-    "prepare-xnli": ("wikixlm.finetune.prepare_xnli", "XNLI's examples in the model's languages"),
-    "finetune": (
-        "wikixlm.finetune.command",
-        "fine-tune the exported model to classify texts or pairs",
-    ),
-    "score-xnli": ("wikixlm.finetune.xnli_table", "XNLI's table: accuracy per language, over seeds, and the gap"),
-    "provenance": ("wikixlm.provenance.manifest", "what a model was made of: sources, configuration, versions, hashes"),
-    "export": ("wikixlm.export.command", "write the model as a Hugging Face directory for transformers"),
-    "fill": ("wikixlm.hf.fill", "have the model fill in [MASK] in a sentence"),
-    "embed": ("wikixlm.hf.embed", "vectors of sentences, a line each, as a NumPy array"),
-    "retrieve": ("wikixlm.hf.retrieve", "nearest-neighbour accuracy between the sentences of two languages"),
-    "verify": ("wikixlm.provenance.verify", "compare a run's files with the manifest of its model"),
-    "plan": ("wikixlm.plan.command", "what a run will need: downloads, disk, hours, jobs"),
-    "status": ("wikixlm.workflow.status", "how far a run is: languages by stages, what failed, time left"),
-    "report": ("wikixlm.report.command", "one HTML page on a run, finished or not: data, learning, cost"),
-    "summary": ("wikixlm.report.summary", "where the model is, its perplexities, and what to type next"),
-}
+STAGES = {name: (command.module, command.summary) for name, command in COMMANDS.items()}
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Show defaults, keep the line breaks of descriptions."""
+    """Show defaults that tell something, keep the line breaks of descriptions."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        shown = super()._get_help_string(action)
+        named = "(default" in (action.help or "")
+        return action.help if named or action.default in (None, "", [], False) else shown
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that ends with one `error: ` line, and says what may have been meant."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": HelpFormatter, **options})
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The arguments; one that is not known is an error with the nearest one that is."""
+        known, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            chosen = list(self._chosen(known))
+            options = [name for parser in chosen for name in parser._option_string_actions]
+            hint = _did_you_mean(unknown[0].partition("=")[0], options)
+            chosen[-1].error(f"{' '.join(unknown)}: no such argument{hint}")
+        return known
+
+    def _chosen(self, args: argparse.Namespace) -> Iterator[argparse.ArgumentParser]:
+        """This parser and those of the subcommands that were called."""
+        yield self
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction) and (chosen := getattr(args, action.dest, None)):
+                parser = action.choices[chosen]
+                yield from parser._chosen(args) if isinstance(parser, Parser) else [parser]
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2, without the whole usage."""
+        wrong = re.match(r"argument \S+: invalid choice: '([^']*)' \(choose from (.*)\)$", message)
+        if wrong and (hint := _did_you_mean(wrong[1], re.findall(r"[\w-]+", wrong[2]))):
+            message = f"{message.partition(' (choose')[0]}{hint}"
+        message = message.replace("argument COMMAND: invalid choice:", "no such command:")
+        self.exit(2, f"error: {message}; {self.prog} --help shows what there is\n")
+
+
+def _did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(wrong, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def build_parser(stages: list[str]) -> argparse.ArgumentParser:
     """The parser with the arguments of `stages` filled in; the others keep their one-line help only."""
-    parser = argparse.ArgumentParser(prog="wikixlm", description=__doc__.splitlines()[0], formatter_class=HelpFormatter)
+    parser = Parser(prog="wikixlm", usage="wikixlm COMMAND …", description=_overview())
     parser.add_argument("--version", action="version", version=f"wikixlm {__version__}")
-    commands = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
-    for name, (module_name, summary) in STAGES.items():
+    commands = parser.add_subparsers(dest="stage", metavar="COMMAND", required=True, help=argparse.SUPPRESS)
+    for name, (module_name, summary, example) in COMMANDS.items():
         if name not in stages:
-            commands.add_parser(name, help=summary)
+            commands.add_parser(name, prog=f"wikixlm {name}")
             continue
         module = importlib.import_module(module_name)
-        command = commands.add_parser(name, help=summary, description=module.__doc__, formatter_class=HelpFormatter)
+        command = commands.add_parser(
+            name,
+            prog=f"wikixlm {name}",
+            description=module.__doc__ or summary,
+            epilog=f"example:\n  {example}",
+        )
         command.add_argument("--log", type=Path, help="write the details to this file; the terminal gets errors only")
         module.add_arguments(command)
         command.set_defaults(main=module.main)
     return parser
+
+
+def _overview() -> str:
+    """All commands in their groups, a line each."""
+    lines = ["Wikipedia in N languages in, a cross-lingual masked language model out.", ""]
+    lines += ["A run is started by snakemake (README.md); these commands are for before, beside and after it.", ""]
+    for title, group in GROUPS.items():
+        lines += [f"{title}:", *(f"  {name:<17} {command.summary}" for name, command in group.items()), ""]
+    return "\n".join([*lines, "`wikixlm COMMAND --help` explains a command, with an example."])
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

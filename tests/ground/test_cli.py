@@ -1,12 +1,15 @@
 """The wikixlm command: help for every stage, one line for every failure, details in the log."""
 
 import importlib
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
-from wikixlm.cli import STAGES
+from wikixlm.cli import STAGES, build_parser
+from wikixlm.commands import COMMANDS, GROUPS
 
 
 def wikixlm(*arguments, cwd=None):
@@ -16,18 +19,62 @@ def wikixlm(*arguments, cwd=None):
 
 def test_the_help_lists_every_stage_with_a_line():
     shown = wikixlm("--help").stdout
+    assert "usage: wikixlm COMMAND" in shown
     for name, (_, summary) in STAGES.items():
         assert name in shown
         assert summary.split()[0] in shown
 
 
+def test_the_help_has_every_command_in_its_group(capsys):
+    with pytest.raises(SystemExit):
+        build_parser([]).parse_args(["--help"])
+    sections = re.split(r"\n(?=\S.*:\n)", capsys.readouterr().out)
+    for title, group in GROUPS.items():
+        (section,) = [text for text in sections if text.startswith(f"{title}:")]
+        assert re.findall(r"^  (\S+)", section, re.M) == list(group)
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_explains_itself(stage):
+def test_every_stage_explains_itself(stage, capsys):
     module = importlib.import_module(STAGES[stage][0])
-    shown = wikixlm(stage, "--help")
-    assert shown.returncode == 0, shown.stderr
-    assert module.__doc__.strip().splitlines()[0].split()[0] in shown.stdout
-    assert "--log" in shown.stdout
+    with pytest.raises(SystemExit) as ended:
+        build_parser([stage]).parse_args([stage, "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert module.__doc__.strip().splitlines()[0].split()[0] in shown
+    assert "--log" in shown
+    assert "(default: None)" not in shown and "(default: [])" not in shown
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_example_of_every_help_is_a_call(stage):
+    example = COMMANDS[stage].example
+    shown = re.sub(r"\s+", " ", build_parser([stage])._subparsers._group_actions[0].choices[stage].format_help())
+    assert re.sub(r"\s+", " ", example) in shown
+    words = shlex.split(example)
+    assert words[:2] == ["wikixlm", stage]
+    assert build_parser([stage]).parse_args(words[1:]).main
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["tokenise"],
+            "error: no such command: 'tokenise'; did you mean tokenize?; wikixlm --help shows what there is",
+        ),
+        (["plan", "--devise", "H100"], "error: --devise H100: no such argument; did you mean --device?; wikixlm plan"),
+        (["dumps", "lst"], "error: argument ACTION: invalid choice: 'lst'; did you mean list?; wikixlm dumps --help"),
+        (["summary", "--directory"], "error: argument --directory: expected one argument; wikixlm summary --help"),
+        ([], "error: the following arguments are required: COMMAND; wikixlm --help"),
+    ],
+)
+def test_a_mistyped_word_is_one_line_with_what_was_meant(words, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        build_parser(words[:1]).parse_args(words)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(said)
 
 
 def test_the_cpu_stages_start_without_torch():

@@ -1,7 +1,7 @@
-"""Masked-token loss, perplexity and accuracy of a model in each language, beside the unigram baseline.
+"""Measure masked-token loss, perplexity and accuracy of a model in each language, beside the unigram baseline.
 
-Scored is a checkpoint or an exported Hugging Face directory, on the splits of the binarized data or on raw text files,
-which are tokenized and segmented as the pipeline does. A text has the same scores either way.
+Scores a checkpoint or an exported Hugging Face directory on the splits of the binarized data, or on raw text files,
+which it tokenizes and segments as the pipeline does. A text has the same scores either way.
 
 Every block of a text is scored once, with masks that depend on --seed and the block's number alone: 15 % of its tokens
 must be predicted; of these the model sees <mask> for 80 %, a random symbol for 10 %, the token itself for 10 %, as in

@@ -1,4 +1,4 @@
-"""The table of XNLI: accuracy per language over several seeds, and the zero-shot gap.
+"""Write the table of XNLI: accuracy per language over several seeds, and the zero-shot gap.
 
 Columns: `language split seed examples accuracy gap`, a row per language and seed. The language `mean` is the mean over
 all languages. `gap` is the accuracy in English, the training language, minus that of the row; in a row `mean`, the mean

@@ -1,4 +1,4 @@
-"""Vectors of sentences: one line of text in, one row of a NumPy array out, in the order of the lines.
+"""Write vectors of sentences: a row of a NumPy array for each line of text, in the order of the lines.
 
     wikixlm embed sentences.txt --lang en --directory runs/demo --output sentences.npy
 

@@ -1,4 +1,4 @@
-"""How often a sentence's nearest neighbour in another language is its translation.
+"""Measure how often a sentence's nearest neighbour in another language is its translation.
 
     wikixlm retrieve sentences.en sentences.bg --langs en bg --directory runs/demo
 

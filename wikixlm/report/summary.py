@@ -1,4 +1,4 @@
-"""Where a run's model is, how good it is, and what to type next."""
+"""Show where a run's model is, how good it is, and what to type next."""
 
 import argparse
 from collections.abc import Mapping

@@ -336,8 +336,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tokenized", type=Path, nargs="+", required=True, metavar="SHARD", help="all tokenized shards of the language"
     )
     parser.add_argument("--language", required=True, help="language code; part of what is hashed")
-    parser.add_argument("--valid", type=_positive, default=5000, help="lines that valid should have at least")
-    parser.add_argument("--test", type=_positive, default=5000, help="lines that test should have at least")
+    parser.add_argument("--valid", type=_positive, default=5000, help="least number of lines for validation")
+    parser.add_argument("--test", type=_positive, default=5000, help="least number of lines for the test set")
     parser.add_argument("--seed", type=int, default=42, help="another seed, another choice of articles")
     parser.add_argument(
         "--deduplicate",

@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=data_folders.parse_folders,
         required=True,
-        help="folder of the binarized data, with dict.txt; several, joined by colons, are read one an epoch, in turn",
+        help="folder of the binarized data, with dict.txt; several, joined by colons, take turns, an epoch each",
     )
     parser.add_argument("--languages", nargs="+", required=True, help="their order gives the languages' ids")
     parser.add_argument(

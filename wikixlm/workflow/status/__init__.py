@@ -1,4 +1,4 @@
-"""How far a run is: a table of languages by stages, the joint stages, and the last lines of what failed.
+"""Show how far a run is: a table of languages by stages, the joint stages, and the last lines of what failed.
 
     wikixlm status                              the run in this directory
     wikixlm status --directory runs/mine --watch
