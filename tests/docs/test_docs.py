@@ -141,7 +141,8 @@ def test_the_overlays_of_xlm_plan_offline(overlay, workflow):
     shutil.copy(ROOT / "config" / overlay, workflow.overlay)
     wanted = yaml.safe_load(workflow.overlay.read_text(encoding="utf-8"))
     # KyTea's model is on few machines.
-    jobs = workflow.planned("train_mlm", "--config", "tokenize={japanese: moses}")
+    config = ["tokenize={japanese: moses}", "dumps={contact: someone@example.org}"]
+    jobs = workflow.planned("train_mlm", "--config", *config)
     assert jobs["train_mlm"] == 1
     assert {name.split(":")[1] for name in jobs if name.startswith("download_dump:")} == set(wanted["languages"])
     assert jobs["extract:en"] == 32
