@@ -51,7 +51,7 @@ shell.prefix(f"set -euo pipefail; {COMMAND.replace('{', '{{').replace('}', '}}')
 
 onstart:
     # Not called by a dry run, nor by the Snakemake inside a cluster's job.
-    preflight.must_start_on_slurm(workflow.executor_plugin.name)
+    preflight.must_start_on_slurm(workflow)
     preflight.warn_of_preprocessing(cfg)
     # For `wikixlm status` and the report.
     run_record.start(cfg, workflow, logger, log)

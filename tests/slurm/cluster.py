@@ -1,4 +1,4 @@
-"""A SLURM of its own: munge, slurmctld and five nodes as root on this machine, without systemd, cgroups or a database.
+"""A SLURM of its own: munge, slurmctld and six nodes as root on this machine, without systemd, cgroups or a database.
 
 It lies in a temporary folder, all but /etc/slurm/{slurm,gres}.conf: a job step finds its cluster nowhere else. So there
 is one at a time, which all processes of a test run share. A machine that has such files belongs to another cluster
@@ -26,9 +26,11 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "sc
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 ETC = Path("/etc/slurm")
 STATE = Path(tempfile.gettempdir()) / "wikixlm-test-slurm"
-# `one` is for everything; `two` and `three` for jobs of two nodes, `four` and `five` for jobs that are preempted.
-NODES = ("one", "two", "three", "four", "five")
+# `one` is for everything; `two` and `three` for jobs of two nodes, `four` and `five` for jobs that are preempted; `six`
+# is small and has no GPU.
+NODES = ("one", "two", "three", "four", "five", "six")
 CORES = 16  # more than there are: SLURM counts them, the kernel shares them
+SMALL_CORES = 2
 MEMORY = 64000
 
 # The first line of files that a killed test run may have left behind.
@@ -81,12 +83,10 @@ PartitionName=pairs Nodes=two,three
 PartitionName=spare Nodes=four PriorityTier=1
 PartitionName=grace Nodes=five PriorityTier=1 GraceTime=60
 PartitionName=urgent Nodes=four,five PriorityTier=2
+PartitionName=small Nodes=six MaxTime=1-12:00:00 MaxMemPerNode=8000
 """
 )
-NODE = (
-    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
-    " CPUs={cores} RealMemory={memory} Gres=gpu:fake:2"
-)
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cores} RealMemory={memory}{gpus}"
 GRES_CONF = (
     MARK
     + """
@@ -162,13 +162,16 @@ class Cluster:
         key.write_bytes(secrets.token_bytes(1024))
         key.chmod(0o400)
         ports = free_ports(1 + len(NODES))
-        values = {"host": socket.gethostname().split(".")[0], "cores": CORES, "memory": MEMORY}
+        host = socket.gethostname().split(".")[0]
+        sizes = {name: {"cores": CORES, "gpus": " Gres=gpu:fake:2"} for name in NODES}
+        sizes["six"] = {"cores": SMALL_CORES, "gpus": ""}
         nodes = "\n".join(
-            NODE.format(name=name, port=port, **values) for name, port in zip(NODES, ports[1:], strict=True)
+            NODE.format(name=name, port=port, host=host, memory=MEMORY, **sizes[name])
+            for name, port in zip(NODES, ports[1:], strict=True)
         )
         ETC.mkdir(exist_ok=True)
-        (ETC / "slurm.conf").write_text(SLURM_CONF.format(state=STATE, ports=ports, nodes=nodes, **values))
-        (ETC / "gres.conf").write_text(GRES_CONF.format(names=",".join(NODES)))
+        (ETC / "slurm.conf").write_text(SLURM_CONF.format(state=STATE, ports=ports, nodes=nodes, host=host))
+        (ETC / "gres.conf").write_text(GRES_CONF.format(names=",".join(NODES[:-1])))
         files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "seed-file": "seed", "log-file": "log"}
         run_daemon("munged", "--force", *(f"--{name}={STATE}/munge.{end}" for name, end in files.items()))
         self.start_controller()

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -16,9 +17,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.slurm.cluster import STATE, Cluster, locked, missing, processes, running_cluster
+from tests.slurm.cluster import STATE, Cluster, locked, missing, processes, running_cluster, send
 from tests.support import required
-from tests.support.waiting import wait_for
+from tests.support.waiting import descendants, wait_for
 from tests.workflow.conftest import ROOT, SMALL, SNAKEMAKE, Workflow
 
 PROFILE = ROOT / "profiles" / "slurm"
@@ -131,7 +132,7 @@ class SlurmRun(Workflow):
         """End what still runs of it."""
         for call in self.calls:
             if call.status is None:
-                call.process.kill()
+                send(signal.SIGKILL, [*descendants(call.process.pid), call.process.pid])
                 call.process.wait()
             if call.run_id:
                 self.cluster.ask("scancel", "--name", call.run_id)

@@ -1,8 +1,14 @@
 """The workflow through profiles/slurm: a whole run, and where its jobs go."""
 
+import signal
+from collections import Counter
+
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
 from tests.slurm.conftest import PROFILE
+from tests.support.waiting import wait_for
+from wikixlm.workflow import events
+from wikixlm.workflow.status import show
 
 
 def test_every_job_of_a_whole_run_is_in_slurms_records(run):
@@ -23,6 +29,44 @@ def test_every_job_of_a_whole_run_is_in_slurms_records(run):
     assert len((run.directory / "evaluation" / "mlm_perplexity.tsv").read_text().splitlines()) > 2
     finished_jobs = {entry["JobId"] for entry in run.cluster.completed() if entry["Name"] == call.run_id}
     assert finished_jobs == {job["JobId"] for job in jobs}
+    # The Snakemake inside a job finds the same file, and leaves it alone.
+    found = Counter(type(event).__name__ for event in events.read(run.directory))
+    assert found["RunStarted"] == found["RunEnded"] == 1
+    assert found["JobSent"] == found["JobFinished"] == sum(show.look(run.directory).record.jobs[""].values())
+
+
+def test_what_no_node_can_run_is_refused_before_anything_is_sent(run):
+    run.small(train={"device": "auto"})
+    small = ["--default-resources", "slurm_partition=small", "mem_mb=1500", "runtime=60", "--max-threads", "16"]
+    call = run.run(*small, "--set-resources", "split:mem_mb=70000", "concatenate:runtime=3000")
+    assert call.status == 1
+    assert not call.run_id or not call.jobs()
+    lines = [line for line in call.text.splitlines() if line.startswith("error: SLURM could never start ")]
+    for part in (
+        *("learn_bpe (8 cores)", "the largest node of partition small has 2; set max-threads: 2"),
+        *("split (70000 MB)", "has 64000", "concatenate (3000 minutes)", "is 2160", "train_mlm (1 GPU)", "has none"),
+    ):
+        assert sum(part in line for line in lines) == 1, call.text
+    assert len(lines) == len([line for line in call.text.splitlines() if "rror" in line]) == 5
+
+
+def test_a_job_that_slurm_does_not_start_is_a_warning(run):
+    """The partition's own limit of memory is none of sinfo's figures."""
+    run.small(extract={"shards": 1})
+    call = run.start(
+        "work/counts/extract/en/00000-of-00001.json",
+        "--set-resources",
+        "corpus:slurm_partition=small",
+        "corpus:mem_mb=9000",
+    )
+    job = call.wait_for_job("corpus", "PENDING")
+    wait_for(lambda: "warning: SLURM does not start shards_corpus" in call.text, 180, "the warning")
+    assert f"(job {job['JobId']}): MaxMemPerLimit, which does not pass by itself; " in call.text
+    (line,) = show.held_texts(show.look(run.directory))
+    assert f"shards_corpus, SLURM's job {job['JobId']}: MaxMemPerLimit" in line.plain
+    call.kill(signal.SIGINT)
+    assert call.wait(60) != 0
+    assert not list(show.held_texts(show.look(run.directory))), "the call has ended"
 
 
 def test_gpus_are_asked_for_by_number_and_kind_in_the_partition_that_has_them(prepare):

@@ -69,8 +69,7 @@ def test_a_call_begins_after_those_before_it_though_they_were_cut(call, tmp_path
     call.start()
     path = tmp_path / "work" / "events.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
-    offset = call.start()
-    (started,) = call.read(offset)
+    (started,) = call.read(call.start().offset)
     assert isinstance(started, RunStarted)
     assert call.read() == [started], "the cut line is left out"
 

@@ -19,9 +19,9 @@ def snakemake(tmp_path, monkeypatch):
     return logger, summary
 
 
-def job_error(logger, jobid=1, log=("logs/extract.log",), indent=False, **aux):
+def job_error(logger, jobid=1, log=("logs/extract.log",), indent=False, message=None, **aux):
     extra = {"event": LogEvent.JOB_ERROR, "rule_name": "extract", "jobid": jobid, "log": log, "aux": aux}
-    extra["indent"] = indent
+    extra |= {"indent": indent, "rule_msg": message}
     logger.error("", extra=extra)
 
 
@@ -45,6 +45,15 @@ def test_a_job_of_a_cluster_says_its_error_here_for_the_first_time(snakemake, tm
     job_error(logger, log=["logs/extract.log", ".snakemake/slurm_logs/7.log"], external_jobid="7")
     summary.print()
     assert capsys.readouterr().err == "error: extract: the dump is cut short (log: logs/extract.log)\n"
+
+
+def test_a_job_that_slurm_does_not_take_says_why(snakemake, capsys):
+    logger, summary = snakemake
+    said = "sbatch: error: Batch job submission failed:\nInvalid partition name specified"
+    job_error(logger, message=f"SLURM sbatch failed. The error message was '{said}'.\n    sbatch call:\n   sbatch x")
+    summary.print()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: extract: SLURM did not take the job") and "Invalid partition name" in line
 
 
 def test_a_job_that_died_without_a_word_names_its_log(snakemake, capsys):

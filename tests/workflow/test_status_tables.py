@@ -137,6 +137,18 @@ def test_on_a_cluster_a_job_runs_once_its_log_has_begun(run):
     assert run.cells("en")[1] == "0/3 1 running, 1 queued"
 
 
+def test_jobs_that_slurm_does_not_start_are_shown_until_it_does(run):
+    for number in ("7", "8"):
+        run.say("job_held", slurm_id=number, name="learn_bpe", reason="PartitionConfig")
+    (line,) = show.held_texts(run.look())
+    assert line.plain.startswith("not started: learn_bpe, SLURM's job 7 and 1 more: PartitionConfig; it asks for more")
+    run.say("job_held", slurm_id="7", name="learn_bpe", reason="")
+    (line,) = show.held_texts(run.look())
+    assert "SLURM's job 8: PartitionConfig" in line.plain
+    run.say("run_ended")
+    assert list(show.held_texts(run.look())) == []
+
+
 def test_a_member_of_a_group_counts_before_the_group_has_ended(run):
     run.send(1, "extract", "en", 0, local=False)
     run.file("work/counts/extract/en/00000-of-00003.json")

@@ -9,6 +9,7 @@ Every call that runs jobs appends to it, from these of Snakemake's structured ev
      "benchmark": "logs/benchmarks/…", "resources": {"mem_mb": 1000, "runtime": 240}}
     {"event": "job_finished", "time": …, "jobid": 7}
     {"event": "job_failed", "time": …, "jobid": 7, "log": ["logs/…"], "group": "", "group_log": ""}
+    {"event": "job_held", "time": …, "slurm_id": "4711", "name": "learn_bpe", "reason": "PartitionConfig"}
     {"event": "run_ended", "time": …}
 
 `time` is in seconds since 1970. `jobid` is Snakemake's number of the job within one call; a job that is sent again
@@ -94,6 +95,20 @@ class JobFailed:
 
 
 @dataclass(frozen=True)
+class JobHeld:
+    """SLURM does not start a job, for a reason that does not pass by itself; an empty one: it does so no more.
+
+    `name` is its rule or group.
+    """
+
+    event: ClassVar[str] = "job_held"
+    time: float
+    slurm_id: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class RunEnded:
     """A call of snakemake has ended, well or not."""
 
@@ -101,8 +116,8 @@ class RunEnded:
     time: float
 
 
-Event = RunStarted | JobSent | JobFinished | JobFailed | RunEnded
-_KINDS: dict[str, Any] = {kind.event: kind for kind in (RunStarted, JobSent, JobFinished, JobFailed, RunEnded)}
+Event = RunStarted | JobSent | JobFinished | JobFailed | JobHeld | RunEnded
+_KINDS: dict[str, Any] = {kind.event: kind for kind in (RunStarted, JobSent, JobFinished, JobFailed, JobHeld, RunEnded)}
 
 
 def read(directory: Path, offset: int = 0) -> Iterator[Event]:
@@ -201,20 +216,20 @@ def _sent(now: float, job: Any) -> JobSent:
     )
 
 
-def start(logger: logging.Logger, slurm_run_id: str = "", path: Path = Path(EVENTS)) -> int:
+def start(logger: logging.Logger, slurm_run_id: str = "", path: Path = Path(EVENTS)) -> EventWriter | None:
     """Record this call's events from now on.
 
     Args:
         logger: Snakemake's.
 
     Returns:
-        Where in the file they begin, in bytes.
+        What records them; None, after a warning, where the file can't be written.
     """
     try:
         writer = EventWriter(path)
     except OSError as failure:
         console.warn(f"cannot write {path}: {failure.strerror}; wikixlm status will not see this run's jobs")
-        return 0
+        return None
     writer.write(RunStarted(time.time(), shlex.join(sys.argv), platform.node(), slurm_run_id))
     logger.addHandler(writer)
-    return writer.offset
+    return writer

@@ -29,15 +29,19 @@ class Job(NamedTuple):
         logs: its log files, by the names that the rule has for them, with the paths to open.
         elsewhere: it ran on a cluster, so that its own line did not come to this terminal.
         grouped: Snakemake reports it because a job of its group failed, which need not be this one.
+        refused: what sbatch said where it did not take the job; else empty.
     """
 
     rule: str
     logs: dict[str, Path]
     elsewhere: bool
     grouped: bool
+    refused: str = ""
 
     def cause(self, since: float) -> str | None:
         """The line for the `error: ` in its log; None where none was written since then (seconds of the epoch)."""
+        if self.refused:
+            return f"{ERROR}{self.rule}: SLURM did not take the job: {' '.join(self.refused.split())}"
         # Here the job said its `error: ` itself, further up.
         begin = ERROR if self.elsewhere else "failed: "
         found = ((last_error(path, since), name) for name, path in self.logs.items())
@@ -86,7 +90,10 @@ class FailureSummary(logging.Handler):
             elsewhere = grouped or "external_jobid" in (said.aux or {})
             # Snakemake leaves --directory before the program ends.
             logs = {path: Path(path).absolute() for path in said.log if ".snakemake" not in Path(path).parts}
-            self._failed[said.jobid] = Job(said.rule_name, logs, elsewhere, grouped)
+            refused = re.search(
+                r"SLURM sbatch failed\. The error message was '(.*?)'\.\n", said.rule_msg or "", re.DOTALL
+            )
+            self._failed[said.jobid] = Job(said.rule_name, logs, elsewhere, grouped, refused[1] if refused else "")
         elif name == "job_finished":
             self._failed.pop(said.job_id, None)
         elif name == "error":

@@ -133,10 +133,23 @@ class Refusals:
         return []
 
 
-def must_start_on_slurm(executor: str) -> None:
-    """Refuse where jobs would go to SLURM by a path with a space, which its plugin does not quote."""
-    if executor == "slurm" and any(map(str.isspace, sys.executable)):
+def must_start_on_slurm(workflow: Any) -> None:
+    """Refuse jobs that would go to SLURM and never start.
+
+    Either for a path with a space, which its plugin does not quote, or because no node is large enough.
+
+    Args:
+        workflow: Snakemake's, whose jobs are planned.
+    """
+    if workflow.executor_plugin.name != "slurm":
+        return
+    if any(map(str.isspace, sys.executable)):
         refuse(f"SLURM jobs can't start {sys.executable}: its path has a space; move or clone to one without")
+    # The plugin, which only these runs need, takes its time to import.
+    from wikixlm.workflow import slurm_limits
+
+    if reasons := slurm_limits.what_cannot_start(workflow):
+        refuse(*reasons)
 
 
 def warn_of_preprocessing(cfg: Config) -> None:

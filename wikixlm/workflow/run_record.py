@@ -5,11 +5,13 @@ whether the process that runs it still lives. Nothing else reads it: it triggers
 """
 
 import contextlib
+import functools
 import logging
 import os
 import platform
 import shlex
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -24,7 +26,7 @@ from wikixlm.errors import UserError
 from wikixlm.files import read_json, write_json
 from wikixlm.run_layout import RUN_RECORD
 from wikixlm.train.sessions import now
-from wikixlm.workflow import events, stage_lines
+from wikixlm.workflow import events, slurm_queue, stage_lines
 
 # A process's start is counted from the machine's, whose clock may be set anew in between.
 SECONDS_OF_CLOCK = 2
@@ -101,16 +103,24 @@ def start(cfg: Config, workflow: Any, logger: logging.Logger, logs: Iterable[str
         logs: Snakemake's logs of this call.
     """
     slurm_run_id = getattr(getattr(workflow.scheduler, "_executor", None), "run_uuid", "")
-    offset = events.start(logger, slurm_run_id)
+    writer = events.start(logger, slurm_run_id)
     stage_lines.start(logger, workflow.output_settings.quiet)
+    if slurm_run_id:
+        slurm_queue.QueueWatch(slurm_run_id, functools.partial(_held, writer)).start()
     # With --quiet Snakemake does not even log that a job has finished; its own handlers hide it in any case.
     workflow.scheduler.print_progress = True
     # A target makes no file, and so is no job.
     jobs = ((job.rule.name, job.wildcards.get("lang", "")) for job in workflow.dag.needrun_jobs() if job.output)
     try:
-        write_json(Path(RUN_RECORD), asdict(record(cfg, jobs, logs, offset)))
+        write_json(Path(RUN_RECORD), asdict(record(cfg, jobs, logs, writer.offset if writer else 0)))
     except UserError as failure:
         console.warn(f"{failure}; the run continues, but wikixlm status will not know it")
+
+
+def _held(writer: events.EventWriter | None, job: slurm_queue.QueuedJob) -> None:
+    """Record a job that SLURM holds back, or does so no more."""
+    if writer:
+        writer.write(events.JobHeld(time.time(), job.slurm_id, job.name, job.reason))
 
 
 def read(directory: Path) -> Record:

@@ -11,7 +11,7 @@ from wikixlm import formatting
 from wikixlm.errors import UserError
 from wikixlm.run_layout import EVENTS
 from wikixlm.workflow import events, run_record
-from wikixlm.workflow.events import JobFailed, JobFinished, JobSent, RunEnded, RunStarted
+from wikixlm.workflow.events import JobFailed, JobFinished, JobHeld, JobSent, RunEnded, RunStarted
 from wikixlm.workflow.run_record import Record
 
 # A job's rule, and its language ("" for one of all languages).
@@ -40,6 +40,7 @@ class Call:
         finished: numbers of jobs that ended well, by place in the table.
         failed: jobs that ended badly and were not sent again, by number.
         attempts: how often a job was sent, by number.
+        held: jobs that SLURM does not start for a reason that does not pass by itself, by SLURM's number.
     """
 
     last: float = 0.0
@@ -49,6 +50,7 @@ class Call:
     failed: dict[int, tuple[JobSent, JobFailed]] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     times: dict[str, Times] = field(default_factory=lambda: defaultdict(Times))
+    held: dict[str, JobHeld] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -68,8 +70,12 @@ class Call:
                     self.failed[event.jobid] = sent, event
             case JobFinished():
                 self._finished(event)
+            case JobHeld():
+                self.held.pop(event.slurm_id, None)
+                if event.reason:
+                    self.held[event.slurm_id] = event
             case RunEnded():
-                pass
+                self.held.clear()
 
     def _sent(self, job: JobSent) -> None:
         self.attempts[job.jobid] += 1

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from wikixlm.console import ERROR
 from wikixlm.run_layout import JOINT, PER_LANGUAGE
 from wikixlm.workflow import run_record
 from wikixlm.workflow.job_costs import describe_costs
+from wikixlm.workflow.slurm_queue import advice
 from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status import details
 from wikixlm.workflow.status.collect import Cell, Failure, Status, collect, rate, tail
@@ -81,6 +83,7 @@ def render(status: Status, most_rows: int | None = None) -> Iterator[RenderableT
     )
     yield languages_table(status, most_rows)
     yield joint_table(status)
+    yield from held_texts(status)
     for failure in status.failures[:FAILURES]:
         yield failure_text(failure)
     if len(status.failures) > FAILURES:
@@ -158,6 +161,18 @@ def joint_table(status: Status) -> Table:
             detail = f"for {formatting.duration(time.time() - sent.time)}"
         table.add_row(name, cell_text(cell, ""), detail)
     return table
+
+
+def held_texts(status: Status) -> Iterator[Text]:
+    """A line for each rule and reason for which SLURM does not start jobs."""
+    together: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for job in status.call.held.values():
+        together[job.name, job.reason].append(job.slurm_id)
+    for (name, reason), ids in together.items():
+        jobs = f"SLURM's job {ids[0]}" + (f" and {len(ids) - 1:,} more" if len(ids) > 1 else "")
+        yield Text.assemble(
+            ("not started: ", STYLES["stopped"]), (name, "bold"), f", {jobs}: {reason}; {advice(reason)}"
+        )
 
 
 def failure_text(failure: Failure) -> Text:
