@@ -20,6 +20,7 @@ from wikixlm.config.package_paths import locate
 from wikixlm.files import sha256
 from wikixlm.plan import long_training
 from wikixlm.workflow import failures
+from wikixlm.workflow import leftovers
 from wikixlm.workflow import preflight
 from wikixlm.workflow import resources
 from wikixlm.workflow import run_record
@@ -53,6 +54,7 @@ onstart:
     # Not called by a dry run, nor by the Snakemake inside a cluster's job.
     preflight.must_start_on_slurm(workflow)
     preflight.warn_of_preprocessing(cfg)
+    leftovers.clean(workflow, cfg.languages)
     # For `wikixlm status` and the report.
     run_record.start(cfg, workflow, logger, log)
     long_training.warn(cfg, [job.rule.name for job in workflow.dag.needrun_jobs()], workflow.executor_plugin.name)

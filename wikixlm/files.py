@@ -7,10 +7,12 @@ characters that Python treats as line ends (U+2028, `\\r`, …) never split a li
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -37,11 +39,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
     except OSError as failure:
         raise _cannot_write(path, failure) from failure
     temporary = Path(name)
     try:
+        lock_file(handle)
         yield temporary
         _flush_to_disk(temporary)
         temporary.chmod(0o666 & ~_umask())
@@ -52,6 +54,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def output_of_temporary(name: str) -> str | None:
+    """The name of the output that `atomic_path` or `work_folder` makes under the temporary name; None for others."""
+    found = re.fullmatch(r"\.(.+)(?:\.[a-z0-9_]{8}\.tmp|\.work)", name, re.DOTALL)
+    return found[1] if found else None
+
+
+def lock_file(handle: int) -> bool:
+    """Lock an open file or folder for this process, and its children, until it is closed.
+
+    Returns:
+        Whether it is locked now: another process may have it, or the file system may not be able to.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _cannot_write(path: Path, failure: OSError) -> UserError:
@@ -106,12 +128,15 @@ def work_folder(beside: Path) -> Iterator[Path]:
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        handle = os.open(folder, os.O_RDONLY)
     except OSError as failure:
         raise _cannot_write(folder, failure) from failure
     try:
+        lock_file(handle)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import signal
 from collections import Counter
 
+import pytest
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
 from tests.slurm.conftest import PROFILE
@@ -35,6 +36,11 @@ def test_every_job_of_a_whole_run_is_in_slurms_records(run):
     assert found["JobSent"] == found["JobFinished"] == sum(show.look(run.directory).record.jobs[""].values())
 
 
+@pytest.mark.attack(
+    "cluster",
+    "jobs that ask for more cores, memory, GPUs or time than any node of their partition has",
+    "refused before the first is sent: rules, request, what there is, the key",
+)
 def test_what_no_node_can_run_is_refused_before_anything_is_sent(run):
     run.small(train={"device": "auto"})
     small = ["--default-resources", "slurm_partition=small", "mem_mb=1500", "runtime=60", "--max-threads", "16"]
@@ -50,6 +56,11 @@ def test_what_no_node_can_run_is_refused_before_anything_is_sent(run):
     assert len(lines) == len([line for line in call.text.splitlines() if "rror" in line]) == 5
 
 
+@pytest.mark.attack(
+    "cluster",
+    "a job that SLURM keeps waiting for a reason that does not pass by itself",
+    "a warning after a minute; `wikixlm status` shows it",
+)
 def test_a_job_that_slurm_does_not_start_is_a_warning(run):
     """The partition's own limit of memory is none of sinfo's figures."""
     run.small(extract={"shards": 1})
