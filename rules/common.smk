@@ -53,6 +53,7 @@ shell.prefix(f"set -euo pipefail; {COMMAND.replace('{', '{{').replace('}', '}}')
 onstart:
     # Not called by a dry run, nor by the Snakemake inside a cluster's job.
     preflight.must_start_on_slurm(workflow)
+    preflight.must_not_read_the_future(workflow)
     preflight.warn_of_preprocessing(cfg)
     leftovers.clean(workflow, cfg.languages)
     # For `wikixlm status` and the report.

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from wikixlm import __version__, console, processes
 from wikixlm.commands import COMMANDS, GROUPS
-from wikixlm.errors import UserError
+from wikixlm.errors import UserError, describe
 
 STAGES = {name: (command.module, command.summary) for name, command in COMMANDS.items()}
 
@@ -140,6 +140,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as failure:
         with contextlib.suppress(OSError):
             traceback.print_exc()
+        if isinstance(failure, OSError) and failure.strerror:
+            console.error(describe(failure) if failure.filename else f"{args.stage}: {describe(failure)}")
+            sys.exit(1)
         where = f"the traceback is in {args.log}" if args.log else "the traceback is above"
         console.error(f"{args.stage} failed unexpectedly: {type(failure).__name__}: {failure}; {where}")
         sys.exit(1)

@@ -6,7 +6,6 @@ characters that Python treats as line ends (U+2028, `\\r`, …) never split a li
 """
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import io
@@ -21,7 +20,7 @@ from typing import IO, Any, cast
 
 import zstandard
 
-from wikixlm.errors import UserError
+from wikixlm.errors import UserError, describe
 
 ZSTD_LEVEL = 3
 LONGEST_LINE = 16 << 20  # bytes; what is longer is no text, and would not fit into a job's memory
@@ -77,9 +76,7 @@ def lock_file(handle: int) -> bool:
 
 
 def _cannot_write(path: Path, failure: OSError) -> UserError:
-    full = failure.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "; make room, then run the same command again: it resumes" if full else ""
-    return UserError(f"cannot write {path}: {failure.strerror or failure}{hint}")
+    return UserError(f"cannot write {path}: {describe(OSError(failure.errno, failure.strerror or str(failure)))}")
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
+from wikixlm import cli
 from wikixlm.cli import STAGES, build_parser
 from wikixlm.commands import COMMANDS, GROUPS
+from wikixlm.report import summary
 
 
 def wikixlm(*arguments, cwd=None):
@@ -20,9 +22,9 @@ def wikixlm(*arguments, cwd=None):
 def test_the_help_lists_every_stage_with_a_line():
     shown = wikixlm("--help").stdout
     assert "usage: wikixlm COMMAND" in shown
-    for name, (_, summary) in STAGES.items():
+    for name, (_, line) in STAGES.items():
         assert name in shown
-        assert summary.split()[0] in shown
+        assert line.split()[0] in shown
 
 
 def test_the_help_has_every_command_in_its_group(capsys):
@@ -105,6 +107,27 @@ def test_an_unexpected_failure_names_the_log_and_keeps_the_traceback_there(tmp_p
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: summary failed unexpectedly: KeyError") and "summary.log" in line
     assert "Traceback" in (tmp_path / "summary.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        ((28, "No space left on device"), "error: summary: No space left on device; make room, then run the same"),
+        (
+            (24, "Too many open files", "a.txt"),
+            "error: a.txt: Too many open files; too few files may be open (ulimit -n)",
+        ),
+        ((13, "Permission denied", "a.txt"), "error: a.txt: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_said_in_its_own_words(failure, line, monkeypatch, capsys):
+    def refused(args):
+        raise OSError(*failure)
+
+    monkeypatch.setattr(summary, "main", refused)
+    with pytest.raises(SystemExit):
+        cli.main(["summary"])
+    assert [each for each in capsys.readouterr().err.splitlines() if each.startswith(line)]
 
 
 def test_a_stage_that_does_not_exist_is_refused():

@@ -2,10 +2,12 @@
 
 import logging
 import os
+from types import SimpleNamespace
 
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from wikixlm.workflow import failures
 from wikixlm.workflow.failures import FailureSummary, explain
 
 
@@ -64,6 +66,17 @@ def test_a_job_that_died_without_a_word_names_its_log(snakemake, capsys):
     assert line.startswith("error: extract ended without saying why") and "logs/extract.log" in line
 
 
+@pytest.mark.parametrize(("free", "files"), [(0, 9), (1000, 0)])
+def test_a_job_that_found_no_room_for_its_log_is_told_by_the_disk(snakemake, capsys, monkeypatch, free, files):
+    logger, summary = snakemake
+    state = SimpleNamespace(f_bavail=free, f_frsize=4096, f_favail=files, f_files=100)
+    monkeypatch.setattr(failures.os, "statvfs", lambda path: state)
+    job_error(logger)
+    summary.print()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("failed: extract left no log: ") and "No space left on device; make room" in line
+
+
 def test_a_job_that_a_retry_finished_is_not_told(snakemake, capsys):
     logger, summary = snakemake
     job_error(logger)
@@ -107,6 +120,21 @@ def test_an_error_of_an_earlier_run_is_not_told(snakemake, tmp_path, capsys):
         ("MissingRuleException", "MissingRuleException:\nNo rule to produce a/b.txt (if", "makes the file a/b.txt"),
         ("LockException", "LockException:\nError: … following directory:\n/runs/mine\nIf you", "works in /runs/mine"),
         ("PermissionError", "Traceback\nPermissionError: [Errno 13]: '/there/.snakemake'", "/there can't be written"),
+        (
+            "WorkflowError",
+            "PermissionError: [Errno 1] Operation not permitted: 'logs/extract'",
+            "snakemake: logs/extract: Oper",
+        ),
+        (
+            "OSError",
+            "x\nOSError: [Errno 28] No space left on device\ny",
+            "snakemake: No space left on device; make room, then run",
+        ),
+        (
+            "OSError",
+            "OSError: [Errno 24] Too many open files: '/dev/null'",
+            "/dev/null: Too many open files; too few files may be open (ulimit -n)",
+        ),
         ("MissingInputException", "in rule x:\nMissing input files for rule x:\n    a/b.xml", "missing: a/b.xml"),
     ],
 )

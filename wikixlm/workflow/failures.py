@@ -7,8 +7,10 @@ job's line reaches the terminal.
 
 import atexit
 import difflib
+import errno
 import itertools
 import logging
+import os
 import re
 import sys
 import time
@@ -17,7 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wikixlm.console import ERROR
+from wikixlm.errors import describe
 
+LITTLE_ROOM = 1 << 16  # bytes
 CLOCKS_DIFFER = 60.0  # seconds, between this machine and a cluster's file server
 
 
@@ -38,19 +42,37 @@ class Job(NamedTuple):
     grouped: bool
     refused: str = ""
 
+    @property
+    def _begin(self) -> str:
+        """Here a job says its `error: ` itself, further up."""
+        return ERROR if self.elsewhere else "failed: "
+
     def cause(self, since: float) -> str | None:
         """The line for the `error: ` in its log; None where none was written since then (seconds of the epoch)."""
         if self.refused:
             return f"{ERROR}{self.rule}: SLURM did not take the job: {' '.join(self.refused.split())}"
-        # Here the job said its `error: ` itself, further up.
-        begin = ERROR if self.elsewhere else "failed: "
         found = ((last_error(path, since), name) for name, path in self.logs.items())
-        return next((f"{begin}{self.rule}: {error} (log: {name})" for error, name in found if error), None)
+        return next((f"{self._begin}{self.rule}: {error} (log: {name})" for error, name in found if error), None)
 
     def silence(self) -> str:
         """The line for a job that left none."""
+        if full := next(filter(None, map(_full_disk, self.logs.values())), None):
+            return f"{self._begin}{self.rule} left no log: {full}"
         place = f"look at {', '.join(self.logs)}" if self.logs else "its output is above"
         return f"{ERROR}{self.rule} ended without saying why (killed? out of memory or time?); {place}"
+
+
+def _full_disk(log: Path) -> str | None:
+    """That the disk has no room for a log, where it has none."""
+    folder = next((parent for parent in log.parents if parent.is_dir()), log.parent)
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return None
+    # File systems without a fixed number of files say 0 of 0.
+    if state.f_bavail * state.f_frsize >= LITTLE_ROOM and (state.f_favail > 0 or not state.f_files):
+        return None
+    return describe(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)))
 
 
 def last_error(log: Path, since: float) -> str | None:
@@ -125,8 +147,10 @@ def explain(exception: str, message: str, targets: Callable[[], list[str]]) -> s
     if exception == "MissingInputException":
         files = [line.strip() for line in lines[1:] if line.startswith(" ") and ":" not in line]
         return f"missing: {', '.join(files)}; no rule makes it: was it moved or deleted?"
-    if unwritable := re.search(r"'([^']+)/\.snakemake[^']*'$", message.rstrip()):
+    if unwritable := re.search(r"PermissionError: .*'([^']+)/\.snakemake[^']*'$", message.rstrip()):
         return f"{unwritable[1]} can't be written; give --directory a folder of yours"
+    if failure := re.search(r"(?m)Error: \[Errno (\d+)\] ([^:\n]+)(?:: '([^'\n]+)')?", message):
+        return f"snakemake: {describe(OSError(int(failure[1]), failure[2], failure[3]))}"
     return None
 
 

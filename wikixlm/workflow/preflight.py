@@ -1,10 +1,14 @@
 """What is refused before a run starts anything: a configuration, a target or a place where it could only fail later."""
 
+import contextlib
 import functools
 import importlib.util
 import logging
+import shlex
 import sys
+import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +25,9 @@ from wikixlm.tokenize.language_warnings import preprocessing_warnings
 
 # What the stages import that Snakemake does not bring along.
 STAGES_NEED = ("fairseq", "sacremoses", "tokenizers", "torch", "wikiextractor", "zstandard")
+
+# By which a file server's clock may be ahead of this machine's.
+SECONDS_AHEAD = 60.0
 
 EXPORT = [f"{run_layout.EXPORT}/{name}" for name in FILES]
 
@@ -150,6 +157,33 @@ def must_start_on_slurm(workflow: Any) -> None:
 
     if reasons := slurm_limits.what_cannot_start(workflow):
         refuse(*reasons)
+
+
+def must_not_read_the_future(workflow: Any) -> None:
+    """Refuse inputs whose time stamps are ahead of this machine's clock.
+
+    Snakemake, which finds them newer than what a job has made of them, would throw that away after the job.
+
+    Args:
+        workflow: Snakemake's, whose jobs are planned.
+    """
+    jobs = list(workflow.dag.needrun_jobs())
+    made = {path for job in jobs for path in job.output}
+    latest, path = max(
+        ((_changed(path), path) for path in {path for job in jobs for path in job.input} - made), default=(0.0, "")
+    )
+    if latest > time.time() + SECONDS_AHEAD:
+        when = datetime.fromtimestamp(latest).isoformat(" ", "seconds")
+        refuse(
+            f"{path} was changed at {when}, which is in the future: is this machine's clock right? Snakemake would "
+            f"throw away what is made of it; if the clock is right, `touch {shlex.quote(str(path))}`"
+        )
+
+
+def _changed(path: str) -> float:
+    with contextlib.suppress(OSError):
+        return Path(path).stat().st_mtime
+    return 0.0
 
 
 def warn_of_preprocessing(cfg: Config) -> None:
