@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.support.blocks_data import write_data
-from wikixlm.model.checkpoint import load_state
+from wikixlm.model.checkpoint import load_state, read_model
 from wikixlm.model.extend import write_start_checkpoint
 from wikixlm.model.network import MaskedLanguageModel, NetworkConfig
 from wikixlm.train.fairseq import USER_DIR
@@ -152,10 +152,10 @@ def test_going_on_with_another_language_starts_from_what_was_learned(finished, t
     figures, save_dir = finished
     more = write_data(tmp_path / "data", {"de": 300, "en": 900, "bg": 300}, symbols=120, held_out=150)
     languages = ["de", "en", "bg"]
-    model = save_dir / "checkpoint_last.pt"
-    positions = write_start_checkpoint(model, more / "dict.txt", languages, tmp_path / "start.pt", 0)
+    model = read_model(save_dir / "checkpoint_last.pt")
+    write_start_checkpoint(model, more / "dict.txt", languages, tmp_path / "start.pt", 0)
     after = train(
-        more, tmp_path / "more", "--max-tokens", "256", "--max-update", "1", "--max-positions", str(positions),
+        more, tmp_path / "more", "--max-tokens", "256", "--max-update", "1", "--max-positions", "16",
         "--finetune-from-model", str(tmp_path / "start.pt"), languages=",".join(languages),
     )  # fmt: skip
     assert float(after[0]["valid_loss_en"]) < float(figures[0]["valid_loss_en"])

@@ -9,6 +9,7 @@ from wikixlm.config import parse_train_settings, read_defaults
 from wikixlm.errors import UserError
 from wikixlm.train import recipes
 from wikixlm.train.batch_layout import BatchLayout, layout
+from wikixlm.train.command import refuse_other_dimensions
 from wikixlm.train.rates import Rates, peak_rates
 
 # The flags of fairseq's tutorial (examples/cross_lingual_language_model/README.md), but for the folders.
@@ -97,3 +98,14 @@ def test_every_key_of_the_recipe_wikixlm_is_an_option_of_fairseq_train(tmp_path)
     parsed = vars(options.parse_args_and_arch(options.get_training_parser(), ["data", *words]))
     assert (parsed["compile_layers"], parsed["encoder_layers"], parsed["position_scale"]) == (True, 3, 0.06)
     assert (parsed["max_tokens"], parsed["update_freq"], parsed["warmup_updates"]) == (256, [2], 7)
+
+
+def test_a_start_from_a_model_of_another_size_names_the_keys():
+    from wikixlm.model.checkpoint import TrainedModel
+    from wikixlm.model.network import NetworkConfig
+
+    config = NetworkConfig(20, 1, 16, embed_dim=32, ffn_dim=128, num_heads=4, num_layers=2, embedding_norm=False)
+    with pytest.raises(UserError) as failure:
+        refuse_other_dimensions(TrainedModel(Path("mlm.pth"), {}, config, 16, [], []), factory.train_settings())
+    wanted = "{encoder_ffn_embed_dim: 128, encoder_attention_heads: 4, encoder_normalize_before: false}"
+    assert str(failure.value) == f"train.init_from: mlm.pth has another size; set train: {wanted}"

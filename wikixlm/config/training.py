@@ -95,7 +95,7 @@ class TrainSettings(Section):
         description="`auto`: fp32 on a CPU, bf16 or fp16 on a GPU"
     )
     save_interval_updates: Positive = Field(description="updates between checkpoints")
-    init_from: File | None = Field(description="a model.pt to start from")
+    init_from: File | None = Field(description="a model.pt, or a model of facebookresearch/XLM, to start from")
     seed: Seed = Field(description="seeds initialisation, dropout, masks and order")
     extra_args: list[str] = Field(description="appended last to fairseq-train's arguments, so they win")
 

@@ -17,8 +17,6 @@ from wikixlm.errors import UserError
 from wikixlm.model.checkpoint import TrainedModel
 
 PAD, EOS, MASK = (SPECIALS.index(symbol) for symbol in ("<pad>", "</s>", "<mask>"))
-# torch's default, which fairseq keeps; BERT's own is 1e-12.
-LAYER_NORM_EPS = 1e-5
 
 _ENCODER = "sentence_encoder."
 _EMBEDDINGS = {
@@ -93,7 +91,7 @@ def bert_model(model: TrainedModel, extra: Mapping[str, Any]) -> Any:
         attention_probs_dropout_prob=network.attention_dropout,
         max_position_embeddings=network.max_positions,
         type_vocab_size=network.num_languages,
-        layer_norm_eps=LAYER_NORM_EPS,
+        layer_norm_eps=network.norm_eps,
         pad_token_id=PAD,
         bos_token_id=EOS,
         eos_token_id=EOS,

@@ -91,8 +91,20 @@ def load_state(path: Path) -> State:
     # fairseq keeps its options in a Namespace, a plain container of values. (Not by the context manager safe_globals:
     # on its way out it would remove what fairseq's own loading needs.)
     torch.serialization.add_safe_globals([argparse.Namespace])
+    state = load_plain(path, mapped=True)
+    if not isinstance(state, dict) or not {"model", "cfg", "optimizer_history"} <= state.keys():
+        raise UserError(f"{path} is not a checkpoint of fairseq-train")
+    return state
+
+
+def load_plain(path: Path, mapped: bool) -> Any:
+    """The content of a file of torch: tensors, plain values and containers of them.
+
+    Raises:
+        UserError: it holds anything else, or is damaged.
+    """
     try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        return torch.load(path, map_location="cpu", mmap=mapped, weights_only=True)
     except pickle.UnpicklingError as failure:
         # torch's own words advise to switch the protection off.
         names = re.findall(r"GLOBAL ([\w.]+)", str(failure))
@@ -100,9 +112,6 @@ def load_state(path: Path) -> State:
         raise UserError(f"{path} is refused: it holds more than weights and plain values{what}") from failure
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as failure:
         raise UserError(f"{path} is damaged ({str(failure).splitlines()[0]})") from failure
-    if not isinstance(state, dict) or not {"model", "cfg", "optimizer_history"} <= state.keys():
-        raise UserError(f"{path} is not a checkpoint of fairseq-train")
-    return state
 
 
 def _check_content(path: Path) -> None:
@@ -160,6 +169,7 @@ def trained_model(state: State, path: Path) -> TrainedModel:
         attention_dropout=_number(model, "attention_dropout", 0.1, 0, 1, path),
         embedding_norm="sentence_encoder.emb_layer_norm.weight" in weights,
         pad=PAD,
+        norm_eps=_number(model, "norm_eps", NetworkConfig.norm_eps, 1e-15, 1e-2, path),
     )
     if config.max_positions < 2 or (config.num_heads and embed_dim % config.num_heads):
         raise UserError(

@@ -18,13 +18,12 @@ from torch import Tensor
 from wikixlm.bpe.codes import SPECIALS
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path
-from wikixlm.model.checkpoint import TrainedModel, read_model
+from wikixlm.model.checkpoint import TrainedModel
 
 _ENCODER = "encoder.sentence_encoder."
 _TOKENS = f"{_ENCODER}embed_tokens.weight"
 _BIAS = "encoder.lm_output_learned_bias"
 _LANGUAGES = f"{_ENCODER}segment_embeddings.weight"
-_POSITIONS = f"{_ENCODER}embed_positions.weight"
 # Fills the vocabulary up to a multiple of 8; an extended one has fewer or more of them, and no text has any.
 _FILLER = re.compile(r"madeupword\d{4}")
 
@@ -105,23 +104,21 @@ def _carry_over(rows: Tensor, old: Sequence[str], new: Sequence[str], fresh: Ten
     return result
 
 
-def write_start_checkpoint(model: Path, dictionary: Path, languages: Sequence[str], output: Path, seed: int) -> int:
+def write_start_checkpoint(
+    trained: TrainedModel, dictionary: Path, languages: Sequence[str], output: Path, seed: int
+) -> None:
     """Write the checkpoint that `--finetune-from-model` starts from.
 
     Args:
-        model: the finished model.
+        trained: the finished model.
         dictionary: `dict.txt` of the data to train on.
         languages: the languages to train on, in order.
         output: path of the new checkpoint.
         seed: of the new rows' random values.
 
-    Returns:
-        The model's number of positions, the value for `--max-positions`.
-
     Raises:
-        UserError: see `read_model`, `row_names` and `extend_weights`.
+        UserError: see `row_names` and `extend_weights`.
     """
-    trained = read_model(model)
     new = RowNames(dictionary_symbols(dictionary), languages)
     weights = extend_weights(
         {f"encoder.{name}": value for name, value in trained.weights.items()}, row_names(trained), new, seed
@@ -138,4 +135,3 @@ def write_start_checkpoint(model: Path, dictionary: Path, languages: Sequence[st
     }
     with atomic_path(output) as temporary:
         torch.save(state, temporary)
-    return len(weights[_POSITIONS]) - SPECIALS.index("<pad>") - 1

@@ -27,6 +27,7 @@ class NetworkConfig:
         dropout, attention_dropout, activation_dropout: rates.
         embedding_norm: LayerNorm on the summed embeddings, as in XLM's own code and in BERT.
         pad: id of the padding; positions are counted from pad + 1, as fairseq counts them.
+        norm_eps: added to a variance in each LayerNorm; fairseq's, or XLM's in a model that started as one of its.
     """
 
     vocab_size: int
@@ -41,6 +42,11 @@ class NetworkConfig:
     activation_dropout: float = 0.0
     embedding_norm: bool = True
     pad: int = 1
+    norm_eps: float = 1e-5
+
+    def layer_norm(self) -> nn.LayerNorm:
+        """A LayerNorm of the states."""
+        return nn.LayerNorm(self.embed_dim, eps=self.norm_eps)
 
 
 class Attention(nn.Module):
@@ -81,10 +87,10 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.activation_dropout = nn.Dropout(config.activation_dropout)
         self.self_attn = Attention(config)
-        self.self_attn_layer_norm = nn.LayerNorm(config.embed_dim)
+        self.self_attn_layer_norm = config.layer_norm()
         self.fc1 = nn.Linear(config.embed_dim, config.ffn_dim)
         self.fc2 = nn.Linear(config.ffn_dim, config.embed_dim)
-        self.final_layer_norm = nn.LayerNorm(config.embed_dim)
+        self.final_layer_norm = config.layer_norm()
 
     def forward(self, x: Tensor, visible: Tensor | None, positions: Tensor | None = None) -> Tensor:
         """New states of all positions, [batch, seq_len, embed_dim], or of `positions`, [batch, num_queries], alone."""
@@ -105,7 +111,7 @@ class SentenceEncoder(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.embed_dim, config.pad)
         self.segment_embeddings = nn.Embedding(config.num_languages, config.embed_dim)
         self.embed_positions = nn.Embedding(config.max_positions + config.pad + 1, config.embed_dim, config.pad)
-        self.emb_layer_norm = nn.LayerNorm(config.embed_dim) if config.embedding_norm else None
+        self.emb_layer_norm = config.layer_norm() if config.embedding_norm else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
 
     def forward(
@@ -147,7 +153,7 @@ class MaskedLanguageModel(nn.Module):
         # The loss doesn't use it. It is in fairseq's state dict, so it is in ours, and keeps its initial weights.
         self.masked_lm_pooler = nn.Linear(config.embed_dim, config.embed_dim).requires_grad_(False)
         self.lm_head_transform_weight = nn.Linear(config.embed_dim, config.embed_dim)
-        self.layer_norm = nn.LayerNorm(config.embed_dim)
+        self.layer_norm = config.layer_norm()
         self.lm_output_learned_bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(

@@ -16,7 +16,8 @@ from wikixlm import console
 from wikixlm.config import parse_train_settings, read_defaults
 from wikixlm.config.training import TrainSettings
 from wikixlm.errors import UserError
-from wikixlm.model import device, extend
+from wikixlm.model import device, extend, xlm
+from wikixlm.model.checkpoint import TrainedModel, read_model
 from wikixlm.train import batch_layout, checkpoints, data_folders, metrics, process, rates, sessions, slurm
 from wikixlm.train.batch_layout import BatchLayout
 from wikixlm.train.fairseq import log as trainer_log
@@ -269,11 +270,33 @@ def init_arguments(run: TrainingRun) -> list[str]:
     settings = run.settings
     if settings.init_from is None:
         return []
-    weights = run.save_dir / INITIAL_WEIGHTS
-    positions = extend.write_start_checkpoint(
-        Path(settings.init_from), run.data[0] / "dict.txt", run.languages, weights, settings.seed
-    )
-    return ["--finetune-from-model", str(weights), "--max-positions", str(positions)]
+    path, weights = Path(settings.init_from), run.save_dir / INITIAL_WEIGHTS
+    model = xlm.read(path)
+    if model is None:
+        model = read_model(path)
+    else:
+        difference = xlm.head_difference(model)
+        console.say(f"{path} is XLM's; its states pass BERT's transform with a relative difference of {difference:.2%}")
+    refuse_other_dimensions(model, settings)
+    extend.write_start_checkpoint(model, run.data[0] / "dict.txt", run.languages, weights, settings.seed)
+    arguments = ["--finetune-from-model", str(weights), "--max-positions", str(model.config.max_positions)]
+    # fairseq's own class has no such option, and fairseq's eps always
+    return arguments if settings.recipe == "tutorial" else [*arguments, "--norm-eps", str(model.config.norm_eps)]
+
+
+def refuse_other_dimensions(model: TrainedModel, settings: TrainSettings) -> None:
+    """Raise a UserError, with the keys to set, where a model to start from has another size than the settings say."""
+    config, size = model.config, settings.dimensions
+    pairs = {
+        "encoder_layers": (config.num_layers, size.num_layers),
+        "encoder_embed_dim": (config.embed_dim, size.embed_dim),
+        "encoder_ffn_embed_dim": (config.ffn_dim, size.ffn_dim),
+        "encoder_attention_heads": (config.num_heads or size.num_heads, size.num_heads),
+        "encoder_normalize_before": (config.embedding_norm, settings.fits_transformers()),
+    }
+    if differing := {key: str(its).lower() for key, (its, ours) in pairs.items() if its != ours}:
+        keys = ", ".join(f"{key}: {value}" for key, value in differing.items())
+        raise UserError(f"train.init_from: {model.path} has another size; set train: {{{keys}}}")
 
 
 def resumed_precision(save_dir: Path) -> str | None:

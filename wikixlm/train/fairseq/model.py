@@ -34,6 +34,7 @@ _BASE = {
     "attention_gain": InitConfig.attention_gain,
     "neighbour_logit": InitConfig.neighbour_logit,
     "hidden_gain": 0.0,
+    "norm_eps": NetworkConfig.norm_eps,
     "compile_layers": False,
 }
 # Options that the network, as BertForMaskedLM, has one value for; another one would be ignored silently.
@@ -69,6 +70,7 @@ def network_config(args: argparse.Namespace, vocab_size: int, num_languages: int
         activation_dropout=args.act_dropout,
         embedding_norm=args.encoder_normalize_before,
         pad=pad,
+        norm_eps=args.norm_eps,
     )
 
 
@@ -111,6 +113,9 @@ class WikixlmModel(BaseFairseqModel):
             metavar="G",
             help="value, output, feed-forward and head weights start with standard deviation G / sqrt(width) "
             "(0: 0.02, as BERT's)",
+        )
+        parser.add_argument(
+            "--norm-eps", type=float, metavar="E", help="added to a variance in each LayerNorm (default: 1e-5)"
         )
         parser.add_argument(
             "--compile-layers", action="store_true", help="compile each layer, and the loss, with torch.compile"
