@@ -1,10 +1,6 @@
 """Muon against torch's own, shared among workers, and what it leaves to AdamW."""
 
 import copy
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -136,28 +132,6 @@ def test_masters_in_half_precision_are_tagged_too():
     tag_hidden_matrices(layer)
     masters = HalfPrecision.build_fp32_params(None, list(layer.parameters()), flatten=False)
     assert [is_hidden_matrix(master) for master in masters] == [True, False]
-
-
-SHARED = """
-import torch
-import torch.distributed as dist
-from wikixlm.train.fairseq.muon import orthogonalize, orthogonalize_shared
-dist.init_process_group("gloo")
-for count in (1, 2, 5):
-    matrices = torch.randn(count, 8, 12, generator=torch.Generator().manual_seed(count))
-    torch.testing.assert_close(orthogonalize_shared(matrices), orthogonalize(matrices))
-print("shared")
-"""
-
-
-def test_workers_share_the_matrices(tmp_path):
-    script = tmp_path / "shared.py"
-    script.write_text(SHARED)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("shared") == 2
 
 
 def test_groups_can_be_of_either_kind_alone():

@@ -13,10 +13,10 @@ from wikixlm.config.training import TrainSettings
 
 # For batches of so many tokens:
 TOKENS = 2_048
-MUON = 0.01
+MUON = 0.007
 ADAMW = 0.001  # at this
 WIDTH = 128
-EMBEDDINGS = 0.002
+EMBEDDINGS = 0.0014
 # Batches beyond so many times TOKENS raise the rates no further.
 MOST = 16
 # fairseq's tutorial has one rate.

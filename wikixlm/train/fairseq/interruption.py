@@ -83,8 +83,36 @@ def any_worker_was_asked(trainer: Any) -> bool:
     """Whether to stop now: signals reach the workers at different updates, and all stop at the same one."""
     if trainer.data_parallel_world_size == 1:
         return _asked_by is not None
-    import torch
-    from fairseq.distributed import utils
+    if not hasattr(trainer, "vote"):
+        trainer.vote = Vote()
+    stop: bool = trainer.vote.cast(_asked_by is not None, trainer.device, trainer.data_parallel_process_group)
+    return stop
 
-    asked = torch.tensor([float(_asked_by is not None)], device=trainer.device)
-    return bool(utils.all_reduce(asked, group=trainer.data_parallel_process_group) > 0)
+
+class Vote:
+    """Whether any worker says yes, known to all one vote later: by then it has arrived, and nobody waits for it."""
+
+    def __init__(self) -> None:
+        self._arriving: tuple[Any, Any] | None = None
+
+    def cast(self, yes: bool, device: Any, group: Any) -> bool:
+        """Vote, and return whether there was a yes among the votes before."""
+        import torch
+
+        earlier = self._arriving
+        votes = torch.full((1,), float(yes), device=device)  # filled on the device: copied there, it would wait
+        work = torch.distributed.all_reduce(votes, group=group, async_op=True)
+        if votes.is_cuda:
+            work.wait()  # has the GPU wait, not this process
+            copy = torch.empty(1, pin_memory=True)
+            copy.copy_(votes, non_blocking=True)
+            arrival = torch.cuda.Event()
+            arrival.record()
+            self._arriving = copy, arrival.synchronize
+        else:
+            self._arriving = votes, work.wait
+        if earlier is None:
+            return False
+        count, arrive = earlier
+        arrive()
+        return bool(count > 0)
