@@ -11,7 +11,8 @@ if cfg.bpe.vocab_file:
     rule reuse_vocabulary:
         """The vocabulary of an earlier run, checked and copied: ids stay as they are."""
         input:
-            str(locate(cfg.bpe.vocab_file)),
+            vocabulary=str(locate(cfg.bpe.vocab_file)),
+            codes=layout.CODES,
         output:
             layout.VOCABULARY,
         log:
@@ -22,14 +23,16 @@ if cfg.bpe.vocab_file:
         message:
             "Reuse the vocabulary of an earlier run"
         shell:
-            "wikixlm vocabulary --log {log:q} --vocab-file {input:q} --output {output:q}"
+            "wikixlm vocabulary --log {log:q} --vocab-file {input.vocabulary:q}"
+            " --codes {input.codes:q} --output {output:q}"
 
 else:
 
     rule vocabulary:
         """The symbols of all languages' training text, the most frequent first."""
         input:
-            every_language(layout.SYMBOLS),
+            symbols=every_language(layout.SYMBOLS),
+            codes=layout.CODES,
         output:
             layout.VOCABULARY,
         log:
@@ -40,7 +43,8 @@ else:
         message:
             "Merge the symbol counts into the joint vocabulary"
         shell:
-            "wikixlm vocabulary --log {log:q} --symbols {input:q} --output {output:q}"
+            "wikixlm vocabulary --log {log:q} --symbols {input.symbols:q}"
+            " --codes {input.codes:q} --output {output:q}"
 
 
 rule binarize:

@@ -1,7 +1,8 @@
-"""Joint byte-pair encoding of all languages.
+"""Joint byte-pair encoding of all languages, or pieces.
 
 Needs: work/tokenized/ and work/split/, or frozen codes (bpe.codes_file).
-Makes: monolingual_data/processed/: codes, and {train,valid,test}.{lang} with `@@ ` joints;
+Makes: monolingual_data/processed/: codes, and {train,valid,test}.{lang} with `@@ ` joints, or pieces with `▁` where words
+       begin;
        work/vocabulary/{lang}.zst, each language's symbol counts;
        evaluation/segmentation.tsv: tokens per word, whole words, unknown characters.
 """
@@ -27,11 +28,14 @@ if cfg.bpe.codes_file:
             "logs/benchmarks/learn_bpe.tsv"
         conda:
             "../envs/data.yaml"
+        params:
+            how=cfg.bpe_flags(),
         message:
-            "Reuse the BPE codes of an earlier run"
+            "Reuse the codes of an earlier run"
         shell:
             "wikixlm learn-bpe"
             " --log {log:q}"
+            " {params.how}"
             " --codes-file {input:q}"
             " --output {output.codes:q}"
             " --counts {output.counts:q}"
@@ -58,15 +62,17 @@ else:
             mem_mb=memory("learn_bpe"),
             runtime=minutes("learn_bpe"),
         params:
+            how=cfg.bpe_flags(),
             codes=cfg.bpe.codes,
             alpha=cfg.bpe.alpha,
             sample_lines=cfg.bpe.sample_lines,
             seed=cfg.bpe.seed,
         message:
-            "Learn joint BPE codes"
+            "Learn joint codes"
         shell:
             "wikixlm learn-bpe"
             " --log {log:q}"
+            " {params.how}"
             " --splits {input.splits:q}"
             " --codes {params.codes}"
             " --alpha {params.alpha}"

@@ -7,7 +7,7 @@ Makes: work/tokenized/{lang}/{shard}.jsonl.zst, kept, so that a new language nev
 
 
 rule tokenize:
-    """One shard, token for token as transformers' XLMTokenizer would."""
+    """One shard: words as transformers' XLMTokenizer has them, or normalized text for pieces."""
     input:
         shard=layout.EXTRACTED,
     output:
@@ -24,8 +24,7 @@ rule tokenize:
         mem_mb=memory("tokenize"),
         runtime=minutes("tokenize"),
     params:
-        lowercase="" if cfg.tokenize.lowercase_and_remove_accent else "no-",
-        japanese=lambda wildcards: (cfg.tokenize.japanese if wildcards.lang == "ja" else "kytea"),
+        how=lambda wildcards: cfg.tokenize.flags(wildcards.lang),
     message:
         "Tokenize {wildcards.lang}, shard {wildcards.shard}"
     shell:
@@ -33,8 +32,7 @@ rule tokenize:
         " --log {log:q}"
         " --input {input.shard:q}"
         " --language {wildcards.lang}"
-        " --{params.lowercase}lowercase-and-remove-accent"
-        " --japanese {params.japanese}"
+        " {params.how}"
         " --output {output.shard:q}"
         " --counts {output.counts:q}"
 

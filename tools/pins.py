@@ -17,7 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCH_BUILD = re.compile(r"(torch|triton|nvidia-.*|cuda-.*)$")
 
 # What the stages of each environment import or run, by the name of the package.
-DATA = ["httpx", "pydantic", "pyyaml", "rich", "sacremoses", "tokenizers", "wikiextractor", "zstandard"]
+DATA = [
+    "httpx",
+    "pydantic",
+    "pyyaml",
+    "rich",
+    "sacremoses",
+    "sentencepiece",
+    "tokenizers",
+    "wikiextractor",
+    "zstandard",
+]
 DATA_LANGUAGES = ["fugashi", "kytea", "pythainlp", "rjieba", "unidic-lite"]
 TRAIN = [
     "antlr4-python3-runtime",

@@ -59,6 +59,7 @@ def test_the_shards_counts_are_added_up(work):
         **{"lines_in": 4, "lines_out": 4, "words": 21, "tokens": 42, "whole_words": 9},
         **{"characters": 210, "unknown_characters": 3},
         **{"tokens_per_word": 2.0, "share_whole_words": 0.4286, "share_unknown_characters": 0.014286},
+        "tokens_per_character": 0.2,
     }
 
 

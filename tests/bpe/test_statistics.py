@@ -52,15 +52,16 @@ def table(folder, **files):
 def test_each_language_and_split_has_a_row_and_shards_are_summed(counted):
     header, *rows = table(counted)
     assert header == [
-        *("language", "split", "lines", "words", "tokens", "tokens_per_word", "whole_words", "unknown_characters")
+        *("language", "split", "lines", "words", "tokens", "tokens_per_word", "whole_words", "unknown_characters"),
+        "tokens_per_character",
     ]
     assert rows == [
-        ["en", "train", "2", "5", "7", "1.4", "0.6", "0.0"],  # low low@@ er; low@@ er low low
-        ["en", "valid", "2", "1", "1", "1.0", "1.0", "0.0"],
-        ["en", "test", "0", "0", "0", "0.0", "0.0", "0.0"],
-        ["bg", "train", "1", "2", "6", "3.0", "0.5", "0.625"],  # five of eight characters are not in the codes
-        ["bg", "valid", "2", "1", "1", "1.0", "1.0", "0.0"],
-        ["bg", "test", "0", "0", "0", "0.0", "0.0", "0.0"],
+        ["en", "train", "2", "5", "7", "1.4", "0.6", "0.0", "0.3684"],  # low low@@ er; low@@ er low low
+        ["en", "valid", "2", "1", "1", "1.0", "1.0", "0.0", "0.3333"],
+        ["en", "test", "0", "0", "0", "0.0", "0.0", "0.0", "0.0"],
+        ["bg", "train", "1", "2", "6", "3.0", "0.5", "0.625", "0.75"],  # five of eight characters are not in the codes
+        ["bg", "valid", "2", "1", "1", "1.0", "1.0", "0.0", "1.0"],
+        ["bg", "test", "0", "0", "0", "0.0", "0.0", "0.0", "0.0"],
     ]
 
 

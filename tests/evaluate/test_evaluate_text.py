@@ -262,7 +262,11 @@ def test_numbers_are_those_of_the_dictionary(run, tmp_path):
     dictionary = [*SPECIALS, "the", "an@@", "d"]
     (tmp_path / "text").write_text("the and\n")
     texts.binarize_raw(
-        tmp_path / "text", tmp_path / "ids", LineTokenizer("en", True), read_codes(run / "codes"), dictionary
+        tmp_path / "text",
+        tmp_path / "ids",
+        LineTokenizer("en", True),
+        BPEEncoder(read_codes(run / "codes")),
+        dictionary,
     )
     (line,) = texts.first_lines(tmp_path / "ids", 5)
     assert line.tolist() == [5, SPECIALS.index("<unk>"), SPECIALS.index("</s>")], "`and` is one symbol of the codes"

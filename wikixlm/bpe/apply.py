@@ -1,6 +1,7 @@
-"""Segment one tokenized shard's training lines, or one held-out split, with the BPE codes.
+"""Segment one tokenized shard's training lines, or one held-out split, with the codes.
 
-Writes the segmented lines (word-internal symbols end in `@@`; one line in, one line out), the counts of their symbols,
+Writes the segmented lines (word-internal symbols end in `@@`, the first piece of a word begins with `▁`; one line in,
+one line out), the counts of their symbols,
 and statistics: tokens per word, share of whole words, share of characters that the codes don't know (they are kept, as
 symbols of their own). Memory use is flat: word types are cached up to a bound.
 """
@@ -13,7 +14,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from wikixlm.bpe.codes import read_codes
-from wikixlm.bpe.encoder import BPEEncoder
+from wikixlm.bpe.encoder import BPEEncoder, LineEncoder
+from wikixlm.bpe.pieces import PieceEncoder, is_pieces_file, read_pieces
 from wikixlm.bpe.statistics import with_shares
 from wikixlm.bpe.vocabulary import write_symbols
 from wikixlm.errors import UserError
@@ -31,7 +33,16 @@ def read_lines(path: Path) -> Iterator[str]:
             yield line.removesuffix("\n")
 
 
-def segment_lines(lines: Iterator[str], encoder: BPEEncoder, output: Path) -> tuple[int, int]:
+def read_encoder(codes: Path) -> LineEncoder:
+    """The encoder of codes: of pieces if they are a tokenizer.json, else of merges.
+
+    Raises:
+        UserError: the codes are bad.
+    """
+    return PieceEncoder(read_pieces(codes)) if is_pieces_file(codes) else BPEEncoder(read_codes(codes))
+
+
+def segment_lines(lines: Iterator[str], encoder: LineEncoder, output: Path) -> tuple[int, int]:
     """Write the segmented lines; return the lines read and the lines written."""
     read = written = 0
     with atomic_binary(output) as stream:
@@ -61,7 +72,7 @@ def apply_codes(
         UserError: the codes or a line are bad; nothing is written then.
     """
     check_seals(codes)
-    encoder = BPEEncoder(read_codes(codes))
+    encoder = read_encoder(codes)
     # A compressed shard has zstd's own checksums, and is temporary: its seal would outlive it.
     with nullcontext() if output.suffix == ".zst" else sealed(output):
         read, written = segment_lines(lines, encoder, output)
@@ -86,7 +97,7 @@ def apply_codes(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--codes", type=Path, required=True, help="BPE codes, fastBPE's or subword-nmt's format")
+    parser.add_argument("--codes", type=Path, required=True, help="codes: fastBPE's or subword-nmt's, or pieces")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--tokenized", type=Path, metavar="SHARD", help="tokenized shard; its training lines are used")
     source.add_argument("--lines", type=Path, metavar="FILE", help="tokenized text, one line a paragraph (valid, test)")

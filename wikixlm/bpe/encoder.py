@@ -1,7 +1,7 @@
-"""Apply BPE codes to words, byte-identical to subword-nmt, and count the symbols."""
+"""Split lines of words into symbols, word by word, and count them; by BPE codes: byte-identical to subword-nmt."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tokenizers.models import BPE
@@ -16,8 +16,9 @@ _CACHED_WORDS = 400_000  # word types; about 100 bytes each, twice (segmentation
 class EncodingStatistics(NamedTuple):
     """Totals over all words encoded so far, and the counts of their symbols.
 
-    `whole_words` counts words of a single symbol; `unknown_characters` counts characters, in words of several symbols,
-    that occur nowhere in the codes (a word of one character, such as a comma, needs no codes).
+    `whole_words` counts words of a single symbol; `unknown_characters` counts characters that the codes don't know: of
+    words of several symbols those that occur nowhere in BPE codes (a word of one character, such as a comma, needs no
+    codes), of pieces those that are spelled in bytes.
     """
 
     words: int
@@ -28,24 +29,44 @@ class EncodingStatistics(NamedTuple):
     symbols: Counter[str]
 
 
-class BPEEncoder:
-    """Applies codes to lines of words, byte-identical to subword-nmt, and counts the symbols.
+class WordSymbols(dict[str, str]):
+    """Word -> its symbols, joined by spaces; `segment` makes what is missing."""
+
+    def segment(self, word: str) -> str:
+        raise NotImplementedError
+
+    def unknown_characters(self, word: str, symbols: Sequence[str]) -> int:
+        """How many characters of a word the codes don't know; `symbols` are the word's."""
+        raise NotImplementedError
+
+    def __missing__(self, word: str) -> str:
+        if word.split() != [word]:
+            raise UserError(
+                f"the token {word!r} contains white space, where tokenized text with one space between tokens is "
+                "expected; run the tokenize stage again"
+            )
+        self[word] = segmented = self.segment(word)
+        return segmented
+
+
+class LineEncoder:
+    """Splits lines of words into symbols, and counts them.
 
     Encoded words are cached; the cache is emptied when it is full, so memory use is flat.
 
     Args:
-        merges: the codes.
+        words: how a word is split.
         cached_words: the size of the cache, in word types.
     """
 
-    def __init__(self, merges: Iterable[Merge], cached_words: int = _CACHED_WORDS) -> None:
-        self._words = _Words(merges)
+    def __init__(self, words: WordSymbols, cached_words: int = _CACHED_WORDS) -> None:
+        self._words = words
         self._cached_words = cached_words
         self._seen: Counter[str] = Counter()
         self._totals = EncodingStatistics(0, 0, 0, 0, 0, Counter())
 
     def encode(self, line: str) -> str:
-        """Encode a line of words separated by single spaces: `lower` -> `low@@ er`.
+        """Encode a line of words separated by single spaces: `lower` -> `low@@ er`, or `▁low er`.
 
         Raises:
             UserError: a word contains other white space, at which fairseq would split it.
@@ -66,7 +87,6 @@ class BPEEncoder:
 
     def _empty_cache(self) -> None:
         words, whole, tokens, characters, unknown, symbols = self._totals
-        knows = self._words.alphabet.issuperset
         once: list[str] = []  # most word types: counted together, which is faster
         for word, count in self._seen.items():
             pieces = self._words[word].split(" ")
@@ -80,42 +100,51 @@ class BPEEncoder:
             characters += count * len(word)
             if len(pieces) == 1:
                 whole += count
-            elif not knows(word):
-                unknown += count * sum(not knows(character) for character in word)
+            else:
+                unknown += count * self._words.unknown_characters(word, pieces)
         symbols.update(once)
         self._totals = EncodingStatistics(words, whole, tokens, characters, unknown, symbols)
         self._seen.clear()
         self._words.clear()
 
 
-class _Words(dict[str, str]):
-    """Word -> its symbols, joined by spaces; the tokenizers library encodes missing words."""
+class BPEEncoder(LineEncoder):
+    """Applies BPE codes to lines of words.
+
+    Args:
+        merges: the codes.
+        cached_words: the size of the cache, in word types.
+    """
+
+    def __init__(self, merges: Iterable[Merge], cached_words: int = _CACHED_WORDS) -> None:
+        super().__init__(_MergedWords(merges), cached_words)
+
+
+class _MergedWords(WordSymbols):
+    """By BPE codes; the tokenizers library applies them."""
 
     def __init__(self, merges: Iterable[Merge]) -> None:
         super().__init__()
         pairs = [(left, right) for left, right, _ in merges]
         symbols = {symbol: None for left, right in pairs for symbol in (left, right, left + right)}
         vocabulary = {symbol: number for number, symbol in enumerate([_UNKNOWN, *symbols])}
-        self.alphabet = frozenset(character for symbol in symbols for character in symbol.removesuffix(END_OF_WORD))
+        self._alphabet = frozenset(character for symbol in symbols for character in symbol.removesuffix(END_OF_WORD))
         # Without an unknown symbol the library would drop such characters silently.
         self._model = BPE(
             vocabulary, pairs, unk_token=_UNKNOWN, fuse_unk=False, end_of_word_suffix=END_OF_WORD, cache_capacity=0
         )
 
-    def __missing__(self, word: str) -> str:
-        if word.split() != [word]:
-            raise UserError(
-                f"the token {word!r} contains white space, where tokenized text with one space between tokens is "
-                "expected; run the tokenize stage again"
-            )
+    def segment(self, word: str) -> str:
         pieces = [token.value for token in self._model.tokenize(word)]
         if _UNKNOWN in pieces:
             _put_back(pieces, word)
         if pieces[-1].endswith(END_OF_WORD) and len(pieces[-1]) > len(END_OF_WORD):
             pieces[-1] = pieces[-1][: -len(END_OF_WORD)]
-        segmented = f"{CONTINUATION} ".join(pieces)
-        self[word] = segmented
-        return segmented
+        return f"{CONTINUATION} ".join(pieces)
+
+    def unknown_characters(self, word: str, symbols: Sequence[str]) -> int:
+        knows = self._alphabet.issuperset
+        return 0 if knows(word) else sum(not knows(character) for character in word)
 
 
 def _put_back(pieces: list[str], word: str) -> None:

@@ -7,6 +7,8 @@ different words in the sample, by 1 KB each: the trainer keeps a record for each
 pair of symbols the words that have it (measured by benchmarks/joint.py, words of 7.5 characters).
 
 With --codes-file nothing is learned: the file is checked and copied.
+
+With --scheme sentencepiece the codes are a tokenizer.json, see `wikixlm.bpe.pieces` and `wikixlm.bpe.learn_pieces`.
 """
 
 import argparse
@@ -22,12 +24,15 @@ from tokenizers import Tokenizer, pre_tokenizers, trainers
 from tokenizers.models import BPE
 
 from wikixlm import console
+from wikixlm.bpe import learn_pieces
 from wikixlm.bpe.codes import END_OF_WORD, RESERVED, Merge, codes_symbol, read_codes, write_codes
 from wikixlm.bpe.encoder import BPEEncoder
+from wikixlm.bpe.pieces import MODELS, is_pieces_file, read_pieces, write_pieces
 from wikixlm.bpe.sampling import LineSampler, quotas
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, read_json, work_folder, write_json
 from wikixlm.seals import sealed
+from wikixlm.tokenize.normalization import NORMALIZATIONS
 from wikixlm.tokenize.split import load_held_out, train_lines
 
 MIN_FREQUENCY = 2  # a pair seen once is no regularity (subword-nmt's default as well)
@@ -50,9 +55,13 @@ class TrainingText:
 
 @dataclass
 class Sample:
-    """The sample's file, one line of words a line, and statistics of its text."""
+    """The sample's file, one line of words a line, and statistics of its text.
+
+    Words that contain one of the strings `reserved` are left out.
+    """
 
     path: Path
+    reserved: tuple[str, ...] = RESERVED
     lines: dict[str, int] = field(default_factory=dict)
     words_left_out: int = 0
     characters: set[str] = field(default_factory=set)
@@ -76,14 +85,21 @@ def read_split(path: Path) -> TrainingText:
     return text
 
 
-def draw_sample(texts: list[TrainingText], alpha: float, sample_lines: int, seed: int, path: Path) -> Sample:
+def draw_sample(
+    texts: list[TrainingText],
+    alpha: float,
+    sample_lines: int,
+    seed: int,
+    path: Path,
+    reserved: tuple[str, ...] = RESERVED,
+) -> Sample:
     """Write about `sample_lines` lines of all languages to `path`, without words that contain reserved strings.
 
     Raises:
         UserError: a shard has another number of lines than the split stage counted.
     """
     quota = quotas({text.language: text.lines for text in texts}, alpha, sample_lines)
-    sample = Sample(path)
+    sample = Sample(path, reserved)
     with atomic_text(path) as stream:
         for text in texts:
             share = quota[text.language] / text.lines if text.lines else 0.0
@@ -110,9 +126,9 @@ def _draw_language(text: TrainingText, sampler: LineSampler, sample: Sample, str
 
 def _without_reserved(line: str, sample: Sample) -> str:
     """The line without words that contain reserved strings; adds the characters of the others to `sample`."""
-    if any(reserved in line for reserved in RESERVED):
+    if any(reserved in line for reserved in sample.reserved):
         words = line.split(" ")
-        kept = [word for word in words if not any(reserved in word for reserved in RESERVED)]
+        kept = [word for word in words if not any(reserved in word for reserved in sample.reserved)]
         sample.words_left_out += len(words) - len(kept)
         line = " ".join(kept)
     sample.characters.update(line)
@@ -230,6 +246,71 @@ def learn_codes(
     }
 
 
+@dataclass(frozen=True)
+class PieceOptions:
+    """How text becomes pieces: `unigram` or `bpe`, and the normalization."""
+
+    kind: str
+    normalization: str
+
+
+def learn_piece_model(
+    splits: list[Path], codes: int, alpha: float, sample_lines: int, seed: int, options: PieceOptions, output: Path
+) -> dict[str, Any]:
+    """As `learn_codes`, for the scheme `sentencepiece`; `codes` are the pieces."""
+    texts = [read_split(path) for path in splits]
+    with work_folder(output) as folder:
+        sample = draw_sample(texts, alpha, sample_lines, seed, folder / "sample.zst", learn_pieces.RESERVED)
+        model = learn_pieces.learn_pieces(sample.path, options.kind, codes, options.normalization)
+    if len(model.scores) < codes:
+        console.warn(f"bpe.codes is {codes}, but the sampled text gives only {len(model.scores)}; the run uses those")
+    write_pieces(output, model)
+    return {
+        "codes": len(model.scores),
+        "characters": len(sample.characters - {" "}),
+        "sampled_lines": sample.lines,
+        "words_left_out": sample.words_left_out,
+    }
+
+
+def reuse(codes_file: Path, options: PieceOptions | None, output: Path) -> int:
+    """Check codes and copy them; return their number.
+
+    Args:
+        options: None: they must be merges; else pieces with this normalization.
+
+    Raises:
+        UserError: they are bad, or of the other scheme.
+    """
+    refuse_other_scheme(codes_file, options.normalization if options else None)
+    if options is None:
+        merges = read_codes(codes_file)
+        write_codes(output, merges)
+        return len(merges)
+    model = read_pieces(codes_file)
+    write_pieces(output, model)
+    return len(model.scores)
+
+
+def refuse_other_scheme(codes_file: Path, normalization: str | None) -> None:
+    """Raise a UserError where codes do not fit the scheme.
+
+    Args:
+        normalization: that of the scheme `sentencepiece`; None: the scheme is `xlm`.
+    """
+    if is_pieces_file(codes_file) != (normalization is not None):
+        own, other = ("xlm", "sentencepiece") if normalization is None else ("sentencepiece", "xlm")
+        raise UserError(
+            f"bpe.codes_file: {codes_file} holds codes of the scheme {other}, and tokenize.scheme is {own}; "
+            f"set tokenize.scheme: {other}, as in the run that the codes are from"
+        )
+    if normalization is not None and (known := read_pieces(codes_file).normalization) != normalization:
+        raise UserError(
+            f"bpe.codes_file: {codes_file} was learned from text normalized by {known}, and tokenize.normalization is "
+            f"{normalization}; set it to {known}"
+        )
+
+
 def _check_readable(merges: list[Merge], codes: int, path: Path) -> None:
     """Read the codes as `wikixlm apply-bpe` will."""
     write_codes(path, merges)
@@ -251,24 +332,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="split.json of each language, with held_out.json.zst in the same folder",
     )
-    source.add_argument("--codes-file", type=Path, help="use these codes (fastBPE's or subword-nmt's)")
-    parser.add_argument("--codes", type=int, default=60000, help="merges to learn over all languages")
+    source.add_argument("--codes-file", type=Path, help="use these codes (fastBPE's or subword-nmt's, or pieces)")
+    parser.add_argument("--scheme", choices=["xlm", "sentencepiece"], default="xlm", help="as the text was tokenized")
+    parser.add_argument("--model", choices=MODELS, default="unigram", help="of the pieces of --scheme sentencepiece")
+    parser.add_argument(
+        "--normalization", choices=NORMALIZATIONS, default="nfkc", help="of the text, with --scheme sentencepiece"
+    )
+    parser.add_argument("--codes", type=int, default=60000, help="merges, or pieces, to learn over all languages")
     parser.add_argument("--alpha", type=float, default=0.5, help="sample languages with p ~ n^alpha")
     parser.add_argument("--sample-lines", type=int, default=10_000_000, help="lines to learn from, over all languages")
     parser.add_argument("--seed", type=int, default=42, help="another seed, another sample")
-    parser.add_argument("--output", type=Path, required=True, help="codes, fastBPE's format")
+    parser.add_argument("--output", type=Path, required=True, help="codes, fastBPE's format or tokenizer.json")
     parser.add_argument("--counts", type=Path, help="what was sampled and learned (JSON)")
 
 
 def main(args: argparse.Namespace) -> None:
     counts: dict[str, Any]
+    options = PieceOptions(args.model, args.normalization) if args.scheme == "sentencepiece" else None
+    how = (args.splits, args.codes, args.alpha, args.sample_lines, args.seed)
     with sealed(args.output):
         if args.codes_file:
-            merges = read_codes(args.codes_file)
-            write_codes(args.output, merges)
-            counts = {"codes": len(merges), "codes_file": str(args.codes_file)}
+            counts = {"codes": reuse(args.codes_file, options, args.output), "codes_file": str(args.codes_file)}
+        elif options:
+            counts = learn_piece_model(*how, options, args.output)
         else:
-            counts = learn_codes(args.splits, args.codes, args.alpha, args.sample_lines, args.seed, args.output)
+            counts = learn_codes(*how, args.output)
     logging.info("%s", counts)
     if args.counts:
         write_json(args.counts, counts)

@@ -2,8 +2,9 @@
 
 Columns: `lines`, `words` and `tokens` (symbols) of a language's split; `tokens_per_word`; `whole_words`, the share of
 words that are a single symbol; `unknown_characters`, the share of characters, in words of several symbols, that occur
-nowhere in the codes. A language far above the others in the first or the last, or far below in the second, has too
-few codes of its own: raise bpe.codes, or lower bpe.alpha.
+nowhere in the codes, or with pieces: that are spelled in bytes; `tokens_per_character`, of characters without spaces,
+for languages that put none between words. A language far above the others in `tokens_per_word` or
+`unknown_characters`, or far below in `whole_words`, has too few codes of its own: raise bpe.codes, or lower bpe.alpha.
 """
 
 import argparse
@@ -17,7 +18,10 @@ from wikixlm.files import atomic_text, read_json
 from wikixlm.run_layout import SPLITS
 
 COUNTED = ("lines_in", "lines_out", "words", "tokens", "whole_words", "characters", "unknown_characters")
-HEADER = ("language", "split", "lines", "words", "tokens", "tokens_per_word", "whole_words", "unknown_characters")
+HEADER = (
+    *("language", "split", "lines", "words", "tokens", "tokens_per_word", "whole_words", "unknown_characters"),
+    "tokens_per_character",
+)
 
 
 def with_shares(counts: Mapping[str, int]) -> dict[str, Any]:
@@ -28,6 +32,7 @@ def with_shares(counts: Mapping[str, int]) -> dict[str, Any]:
         "tokens_per_word": round(counts["tokens"] / words, 4),
         "share_whole_words": round(counts["whole_words"] / words, 4),
         "share_unknown_characters": round(counts["unknown_characters"] / characters, 6),
+        "tokens_per_character": round(counts["tokens"] / characters, 4),
     }
 
 
@@ -55,7 +60,8 @@ def add_up(counts: Iterable[Mapping[str, int]]) -> dict[str, Any]:
 
 def table_row(language: str, split: str, path: Path) -> list[str]:
     counts = with_shares(read_counts(path))
-    shares = counts["tokens_per_word"], counts["share_whole_words"], counts["share_unknown_characters"]
+    names = ("tokens_per_word", "share_whole_words", "share_unknown_characters", "tokens_per_character")
+    shares = [counts[name] for name in names]
     return list(map(str, (language, split, counts["lines_out"], counts["words"], counts["tokens"], *shares)))
 
 

@@ -92,6 +92,14 @@ class Split(Section):
 class Tokenize(Section):
     """From text to tokens."""
 
+    scheme: Literal["xlm", "sentencepiece"] = Field(
+        description="`xlm`: words by each language's rules, as XLM; `sentencepiece`: no rules of any language, "
+        "pieces of normalized text, as XLM-R; the export then needs no code of its own"
+    )
+    normalization: Literal["nfkc", "nfc", "none"] = Field(
+        description="Unicode form of the text, with the scheme `sentencepiece`: `nfkc` (as XLM-R) makes of ² a 2 and "
+        "of full-width letters plain ones; `nfc` only composes marks"
+    )
     lowercase_and_remove_accent: bool = Field(
         description="as XLM-15, which is uncased; XLM-17 and later models keep case and accents"
     )
@@ -100,17 +108,44 @@ class Tokenize(Section):
         "units) or `moses` (punctuation only), with which transformers' XLMTokenizer gives tokens unlike the model's"
     )
 
+    @property
+    def normalization_of_pieces(self) -> str | None:
+        """The normalization that the codes must have; None: they are merges."""
+        return self.normalization if self.scheme == "sentencepiece" else None
+
+    def flags(self, lang: str | None = None) -> str:
+        """The flags of `wikixlm tokenize` for a language, or of `wikixlm export`."""
+        if self.scheme == "sentencepiece":
+            return f"--scheme sentencepiece --normalization {self.normalization}"
+        accents = "" if self.lowercase_and_remove_accent else "no-"
+        japanese = self.japanese if lang in (None, "ja") else "kytea"
+        return f"--scheme xlm --{accents}lowercase-and-remove-accent --japanese {japanese}"
+
+    @model_validator(mode="after")
+    def _keys_of_the_scheme(self) -> "Tokenize":
+        if self.scheme == "sentencepiece" and self.lowercase_and_remove_accent:
+            raise ValueError(
+                "tokenize.lowercase_and_remove_accent: true belongs to tokenize.scheme: xlm; sentencepiece keeps both"
+            )
+        return self
+
 
 class Bpe(Section):
-    """Joint byte-pair encoding."""
+    """The joint symbols: byte-pair encoding, or pieces."""
 
-    codes: Positive = Field(description="number of merges learned over all languages")
+    codes: Positive = Field(
+        description="number of merges learned over all languages; with `tokenize.scheme: sentencepiece` of pieces, to "
+        "which the 256 bytes are added"
+    )
+    model: Literal["unigram", "bpe"] = Field(description="of the pieces of `tokenize.scheme: sentencepiece`")
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(
         description="a language with n training lines is sampled in proportion to n^alpha (XLM: 0.5)"
     )
     sample_lines: Positive = Field(description="lines sampled over all languages to learn from")
     seed: Seed = Field(description="seeds the sample")
-    codes_file: File | None = Field(description="use these codes (fastBPE's format) instead of learning")
+    codes_file: File | None = Field(
+        description="use these codes instead of learning: fastBPE's format, or a tokenizer.json of pieces"
+    )
     vocab_file: File | None = Field(description="use this vocabulary (`symbol count` lines), ids included")
 
     @model_validator(mode="after")

@@ -72,6 +72,12 @@ class Config(Section):
         weights = self.train.dimensions.weights(self.bpe.codes)
         return 10_000 + self.train.gpus * (4_000 + round(12e-6 * weights))
 
+    def bpe_flags(self) -> str:
+        """The flags of `wikixlm learn-bpe` on the kind of codes; for merges there are none."""
+        if self.tokenize.scheme == "xlm":
+            return ""
+        return f"--scheme sentencepiece --model {self.bpe.model} --normalization {self.tokenize.normalization}"
+
     def inline_templates(self, lang: str) -> dict[str, str]:
         """The patterns of templates for a language: those for all, then its own."""
         given = self.extract.inline_templates

@@ -47,7 +47,12 @@ from wikixlm import console
 from wikixlm.binarize.indexed_format import data_file, index_file, split_prefix
 from wikixlm.errors import UserError
 from wikixlm.evaluate import models, pseudo_likelihood, scoring, texts
-from wikixlm.evaluate.preprocessing import Preprocessing, PreprocessingOptions, choose_preprocessing
+from wikixlm.evaluate.preprocessing import (
+    PiecePreprocessing,
+    Preprocessing,
+    PreprocessingOptions,
+    choose_preprocessing,
+)
 from wikixlm.evaluate.scoring import EvaluationRow
 from wikixlm.model import device
 from wikixlm.model.unigram import log_probabilities, symbol_counts
@@ -128,12 +133,12 @@ def refuse_unknown_languages(model: models.Model, languages: Sequence[str]) -> N
 
 
 def binarize_texts(
-    raw: Sequence[RawText], preprocessing: Preprocessing, dictionary: Sequence[str], folder: Path
+    raw: Sequence[RawText], preprocessing: Preprocessing | PiecePreprocessing, dictionary: Sequence[str], folder: Path
 ) -> Iterator[BinarizedText]:
     """Binarize raw texts into `folder`."""
     for language, source in raw:
         target = folder / language
-        texts.binarize_raw(source, target, preprocessing.tokenizer(language), preprocessing.merges, dictionary)
+        texts.binarize_raw(source, target, preprocessing.tokenizer(language), preprocessing.encoder(), dictionary)
         yield BinarizedText(language, TEXT, target)
 
 

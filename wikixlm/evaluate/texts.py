@@ -9,23 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm.binarize.indexed_format import IndexedWriter
-from wikixlm.bpe.codes import CONTINUATION, SPECIALS, Merge, is_word_internal
-from wikixlm.bpe.encoder import BPEEncoder
+from wikixlm.bpe.codes import CONTINUATION, SPECIALS, is_word_internal
+from wikixlm.bpe.encoder import LineEncoder
+from wikixlm.bpe.pieces import has_bytes, piece_characters
 from wikixlm.errors import UserError
 from wikixlm.extract import plain_text
 from wikixlm.extract.shards import shard_parts
 from wikixlm.model.blocks import Blocks
 from wikixlm.model.stateless_random import Integers
-from wikixlm.tokenize.line_tokenizer import LineTokenizer
+from wikixlm.tokenize.tokenize import Lines
 
 _CHUNK = 1 << 20
 _EOS = SPECIALS.index("</s>")
 _UNKNOWN = SPECIALS.index("<unk>")
 
 
-def binarize_raw(
-    source: Path, target: Path, tokenizer: LineTokenizer, merges: Sequence[Merge], dictionary: Sequence[str]
-) -> None:
+def binarize_raw(source: Path, target: Path, tokenizer: Lines, encoder: LineEncoder, dictionary: Sequence[str]) -> None:
     """Binarize raw text as the pipeline does.
 
     Lines are read as the corpus stage reads them (any of its encodings and compressions; a paragraph a line),
@@ -34,14 +33,13 @@ def binarize_raw(
     Args:
         target: path of the output without `.bin` and `.idx`, as `Blocks` reads it.
         tokenizer: of the text's language.
-        merges: the BPE codes.
+        encoder: of the codes.
         dictionary: the symbols, in the order of their ids.
 
     Raises:
         UserError: the file is missing or damaged, or has no text.
     """
     ids = {symbol: number for number, symbol in enumerate(dictionary)}
-    encoder = BPEEncoder(merges)
     counts = plain_text.TextShardCounts("", "", [str(source)])
     lines = unknown = total = 0
     with IndexedWriter(target) as writer:
@@ -63,8 +61,12 @@ def symbol_lengths(dictionary: Sequence[str]) -> npt.NDArray[np.int64]:
 
     A word-internal symbol (`low@@`) counts its own characters, a word-final one also the space or line end behind it,
     `</s>` none. `<unk>` counts as one character, which it nearly always is, and a space. The sum over a line is its
-    length with its line end.
+    length with its line end. Pieces have the space before them (`▁low`); a character in bytes counts with the first.
     """
+    if has_bytes(dictionary):
+        sizes = [piece_characters(symbol) for symbol in dictionary]
+        sizes[: len(SPECIALS)] = [0] * len(SPECIALS)
+        return np.array(sizes, dtype=np.int64)
     sizes = [len(symbol) - len(CONTINUATION) if is_word_internal(symbol) else len(symbol) + 1 for symbol in dictionary]
     sizes[: len(SPECIALS)] = [0] * len(SPECIALS)
     sizes[_UNKNOWN] = 2

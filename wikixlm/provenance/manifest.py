@@ -27,7 +27,18 @@ from wikixlm.train import sessions
 
 PACKAGES = (
     *("fairseq", "httpx", "hydra-core", "numpy", "omegaconf", "pandas", "pydantic", "sacremoses"),
-    *("snakemake", "tokenizers", "torch", "wikiextractor", "zstandard", "fugashi", "kytea", "pythainlp", "rjieba"),
+    *(
+        "sentencepiece",
+        "snakemake",
+        "tokenizers",
+        "torch",
+        "wikiextractor",
+        "zstandard",
+        "fugashi",
+        "kytea",
+        "pythainlp",
+        "rjieba",
+    ),
 )
 
 

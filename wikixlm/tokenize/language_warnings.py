@@ -16,7 +16,7 @@ WITHOUT_WORDS = frozenset(["blk", "bo", "dz", "gan", "km", "lo", "mnw", "my", "s
 
 
 def preprocessing_warnings(languages: Iterable[str], lowercase_and_remove_accent: bool, japanese: str) -> list[str]:
-    """What a user of these languages should know about the preprocessing, a line each.
+    """What a user of these languages should know about the preprocessing of the scheme `xlm`, a line each.
 
     Args:
         languages: Wikipedia codes.
@@ -35,6 +35,6 @@ def preprocessing_warnings(languages: Iterable[str], lowercase_and_remove_accent
     if unsegmented:
         warnings.append(
             f"{', '.join(unsegmented)}: written without spaces between words, and not segmented into words here; "
-            "symbols are learned from whole phrases, so give these languages text that is segmented (corpora.local)"
+            "symbols are learned from whole phrases; tokenize.scheme: sentencepiece needs no words"
         )
     return warnings

@@ -1,20 +1,31 @@
-"""Tokenize one shard, line by line, as transformers' XLMTokenizer does up to BPE.
+"""Tokenize one shard, line by line: as transformers' XLMTokenizer does up to BPE, or without rules of any language.
 
-The steps are: Unicode punctuation to ASCII, Moses punctuation normalisation, removal of non-printing characters, Moses
-tokenization without escaping (Thai: PyThaiNLP, Chinese: Jieba, Japanese: KyTea), lower case and no accents. Tokens
-are joined by single spaces, and output lines contain no other white space. Lines without tokens and documents without
-lines are dropped and counted.
+With --scheme xlm the steps are: Unicode punctuation to ASCII, Moses punctuation normalisation, removal of non-printing
+characters, Moses tokenization without escaping (Thai: PyThaiNLP, Chinese: Jieba, Japanese: KyTea), lower case and no
+accents. With --scheme sentencepiece lines are only normalized, see `wikixlm.tokenize.normalization`; tokens are then
+what stands between spaces. Tokens are joined by single spaces, and output lines contain no other white space. Lines
+without tokens and documents without lines are dropped and counted.
 """
 
 import argparse
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Protocol
 
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.files import atomic_text, write_json
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
+from wikixlm.tokenize.normalization import NORMALIZATIONS, LineNormalizer
 from wikixlm.tokenize.word_segmenters import JAPANESE
+
+SCHEMES = ("xlm", "sentencepiece")
+
+
+class Lines(Protocol):
+    """What makes tokens of a line; none of them is empty or contains white space."""
+
+    def tokenize(self, text: str) -> list[str]: ...
 
 
 @dataclasses.dataclass
@@ -32,7 +43,7 @@ class TokenizeCounts:
     characters_out: int = 0
 
 
-def tokenize_document(document: Document, tokenizer: LineTokenizer, counts: TokenizeCounts) -> Document:
+def tokenize_document(document: Document, tokenizer: Lines, counts: TokenizeCounts) -> Document:
     """Tokenize a document's lines, drop those without a token, and add to `counts`."""
     lines = []
     for line in document.lines:
@@ -50,7 +61,7 @@ def tokenize_document(document: Document, tokenizer: LineTokenizer, counts: Toke
     return Document(document.id, lines)
 
 
-def tokenize(source: Path, target: Path, tokenizer: LineTokenizer, language: str) -> TokenizeCounts:
+def tokenize(source: Path, target: Path, tokenizer: Lines, language: str) -> TokenizeCounts:
     """Tokenize a shard, one document in memory at a time.
 
     Raises:
@@ -65,9 +76,18 @@ def tokenize(source: Path, target: Path, tokenizer: LineTokenizer, language: str
     return counts
 
 
+def add_scheme_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags on which scheme makes tokens."""
+    parser.add_argument("--scheme", choices=SCHEMES, default="xlm", help="sentencepiece: no rules of any language")
+    parser.add_argument(
+        "--normalization", choices=NORMALIZATIONS, default="nfkc", help="Unicode form, with --scheme sentencepiece"
+    )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", type=Path, required=True, help="shard of extracted documents")
     parser.add_argument("--language", required=True, help="code of the language, as XLMTokenizer's `lang`")
+    add_scheme_arguments(parser)
     parser.add_argument(
         "--lowercase-and-remove-accent",
         action=argparse.BooleanOptionalAction,
@@ -91,7 +111,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    tokenizer = LineTokenizer(args.language, args.lowercase_and_remove_accent, args.japanese, args.kytea_model)
+    tokenizer: Lines
+    if args.scheme == "sentencepiece":
+        tokenizer = LineNormalizer(args.normalization)
+    else:
+        tokenizer = LineTokenizer(args.language, args.lowercase_and_remove_accent, args.japanese, args.kytea_model)
     counts = tokenize(args.input, args.output, tokenizer, args.language)
     write_json(args.counts, dataclasses.asdict(counts))
     logging.info("%s: %s", args.input, counts)

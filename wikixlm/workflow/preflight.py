@@ -16,7 +16,9 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from wikixlm import console, run_layout
+from wikixlm.bpe.learn import refuse_other_scheme
 from wikixlm.config import Config, ConfigError, load
+from wikixlm.config.package_paths import locate
 from wikixlm.download.client import user_agent
 from wikixlm.errors import UserError
 from wikixlm.export.command import FILES, obstacle
@@ -24,7 +26,7 @@ from wikixlm.tokenize import word_segmenters
 from wikixlm.tokenize.language_warnings import preprocessing_warnings
 
 # What the stages import that Snakemake does not bring along.
-STAGES_NEED = ("fairseq", "sacremoses", "tokenizers", "torch", "wikiextractor", "zstandard")
+STAGES_NEED = ("fairseq", "sacremoses", "sentencepiece", "tokenizers", "torch", "wikiextractor", "zstandard")
 
 # By which a file server's clock may be ahead of this machine's.
 SECONDS_AHEAD = 60.0
@@ -47,8 +49,10 @@ def load_or_refuse(base: Path, overlay: Mapping[str, Any], stages_run_here: bool
         cfg = load(base, overlay)
         if stages_run_here:
             _check_packages()
-            for lang in cfg.languages:
+            for lang in cfg.languages if cfg.tokenize.scheme == "xlm" else ():
                 word_segmenters.check_installed(lang, cfg.tokenize.japanese)
+            if cfg.bpe.codes_file:
+                refuse_other_scheme(locate(cfg.bpe.codes_file), cfg.tokenize.normalization_of_pieces)
         return cfg
     except ConfigError as failure:
         refuse(*failure.problems)
@@ -187,7 +191,9 @@ def _changed(path: str) -> float:
 
 
 def warn_of_preprocessing(cfg: Config) -> None:
-    """Warn of languages that the preprocessing harms."""
+    """Warn of languages that the preprocessing harms; the scheme `sentencepiece` harms none."""
+    if cfg.tokenize.scheme != "xlm":
+        return
     for warning in preprocessing_warnings(
         cfg.languages, cfg.tokenize.lowercase_and_remove_accent, cfg.tokenize.japanese
     ):
