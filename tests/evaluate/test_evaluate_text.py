@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import fairseq_data as factory
+from tests.support.blocks_data import load_recipe
 from tests.support.stages import run_stage
 from wikixlm.bpe.codes import SPECIALS, read_codes
 from wikixlm.bpe.encoder import BPEEncoder
@@ -181,6 +182,7 @@ def test_the_symbols_characters_add_up_to_the_line(words):
 
 def slow_pseudo(run, language, count):
     """Salazar et al.'s sum, a token at a time, by fairseq's model and its plain forward."""
+    load_recipe()
     from fairseq import checkpoint_utils
 
     (network,), _, task = checkpoint_utils.load_model_ensemble_and_task([str(run / "model.pt")])
