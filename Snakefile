@@ -1,6 +1,7 @@
 """wikixlm: Wikipedia in N languages in, a cross-lingual masked language model out.
 
-Targets: download, data, train_mlm, evaluate_mlm, export_hf, finetune_xnli, report, all (the default).
+Targets: download, data, train_mlm, evaluate_mlm, export_hf, evaluate_crosslingual, finetune_xnli,
+         report, all (the default).
 Configuration: config.yaml beside this file, with --configfile and --config merged on top.
 """
 
@@ -20,7 +21,7 @@ include: "rules/bpe.smk"  #        tokens -> codes, segmented text, vocabulary
 include: "rules/binarize.smk"  #   segmented text -> fairseq's binary data
 include: "rules/train.smk"  #      binary data -> model
 include: "rules/provenance.smk"  # what the model was made of
-include: "rules/evaluate.smk"  #   model -> perplexity per language
+include: "rules/evaluate.smk"  #   model -> perplexity per language, what languages share
 include: "rules/export.smk"  #     model -> Hugging Face directory
 include: "rules/finetune.smk"  #   Hugging Face directory -> XNLI
 include: "rules/report.smk"  #     the run on one page
@@ -40,6 +41,7 @@ rule all:
         rules.provenance.output,
         rules.evaluate_mlm.output,
         refusals.export_if_possible,
+        refusals.crosslingual_if_possible,
         rules.report.output,
     message:
         "Finish the run"

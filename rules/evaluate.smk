@@ -1,7 +1,8 @@
 """How good the model is.
 
-Needs: models/mlm/model.pt, monolingual_data/fairseq_processed/.
-Makes: evaluation/mlm_perplexity.tsv, per language and split beside the unigram baseline.
+Needs: models/mlm/model.pt, monolingual_data/fairseq_processed/; export/ and parallel text (crosslingual.retrieval).
+Makes: evaluation/mlm_perplexity.tsv, per language and split beside the unigram baseline; evaluation/crosslingual.tsv,
+       retrieval of translations beside baselines that need no model.
 """
 
 
@@ -47,4 +48,47 @@ rule evaluate_mlm:
         " --device {resources.device}"
         " --threads {threads}"
         " --pseudo {params.pseudo}"
+        " --output {output:q}"
+
+
+rule evaluate_crosslingual:
+    """How often a sentence's nearest one in another language is its translation."""
+    input:
+        refusals.must_have_pairs,
+        model=preflight.EXPORT,
+        text=[str(locate(name)) for pair in cfg.retrieval_pairs() for name in pair.files],
+    output:
+        report(
+            layout.CROSSLINGUAL,
+            caption="../docs/captions/crosslingual.rst",
+            category="The model",
+            labels={"what": "retrieval"},
+        ),
+    log:
+        "logs/evaluate_crosslingual.log",
+    benchmark:
+        "logs/benchmarks/evaluate_crosslingual.tsv"
+    conda:
+        "../envs/hf.yaml"
+    threads: 8
+    resources:
+        **cfg.train.gpu_resources(),
+        **operational(device=cfg.train.device),
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        pairs=[
+            f"--pair {pair.source} {pair.target} {shlex.join(str(locate(name)) for name in pair.files)}"
+            for pair in cfg.retrieval_pairs()
+        ],
+        seed=cfg.crosslingual.seed,
+    message:
+        "Look for translations between languages"
+    shell:
+        "wikixlm crosslingual"
+        " --log {log:q}"
+        f" --export {layout.EXPORT}"
+        " {params.pairs}"
+        " --seed {params.seed}"
+        " --device {resources.device}"
         " --output {output:q}"

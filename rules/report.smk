@@ -1,6 +1,7 @@
 """The run on one page.
 
-Needs: the counts of every stage, models/mlm/manifest.json, evaluation/mlm_perplexity.tsv. What else there is it reads
+Needs: the counts of every stage, models/mlm/manifest.json, evaluation/mlm_perplexity.tsv, where
+       there is parallel text evaluation/crosslingual.tsv. What else there is it reads
        too, without depending on it: training curves, logs and benchmarks, evaluation/xnli.tsv.
 Makes: report.html, and its figures as tables in report/.
 """
@@ -23,6 +24,7 @@ rule report:
         symbols=every_language(layout.SYMBOLS),
         manifest=rules.provenance.output,
         perplexity=rules.evaluate_mlm.output,
+        crosslingual=refusals.crosslingual_if_possible,
     output:
         page=report(layout.REPORT, caption="../docs/captions/report.rst", category="The run", labels={"what": "report"}),
         tables=directory(layout.REPORT_TABLES),

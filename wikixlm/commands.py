@@ -67,6 +67,11 @@ GROUPS: dict[str, dict[str, Command]] = {
             "measure masked-token perplexity per language, beside the unigram baseline",
             "wikixlm evaluate --export runs/demo/export --text en=english.txt",
         ),
+        "crosslingual": Command(
+            "wikixlm.evaluate.crosslingual",
+            "measure whether languages share a space: retrieval of translations beside baselines",
+            "wikixlm crosslingual --pair en el ntrex.en ntrex.el --directory runs/demo",
+        ),
         "finetune": Command(
             "wikixlm.finetune.command",
             "fine-tune the exported model to classify texts or pairs of texts",

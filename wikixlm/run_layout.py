@@ -51,6 +51,7 @@ SAVE_DIR = "checkpoints/mlm"
 MODEL = "models/mlm/model.pt"
 MODEL_MANIFEST = "models/mlm/manifest.json"
 PERPLEXITY = "evaluation/mlm_perplexity.tsv"
+CROSSLINGUAL = "evaluation/crosslingual.tsv"
 EXPORT = "export"
 
 XNLI_MANIFEST = "xnli/manifest.json"
@@ -119,6 +120,7 @@ STAGES = (
     Stage("provenance", ("provenance",), (MODEL_MANIFEST,)),
     Stage("evaluate_mlm", ("evaluate_mlm",), (PERPLEXITY,)),
     Stage("export_hf", ("export_hf",), (f"{EXPORT}/config.json",)),
+    Stage("evaluate_crosslingual", ("evaluate_crosslingual",), (CROSSLINGUAL,)),
     Stage("download_xnli", ("download_xnli",), (XNLI_MANIFEST,)),
     Stage("prepare_xnli", ("prepare_xnli",), (XNLI_COUNTS,)),
     Stage("finetune_xnli", ("finetune_xnli",), (XNLI_TABLE,)),

@@ -5,6 +5,7 @@ import json
 from pydantic import Field, model_validator
 
 from wikixlm import languages, run_layout
+from wikixlm.config.crosslingual import Crosslingual, RetrievalPair
 from wikixlm.config.data import Binarize, Bpe, Corpora, Dumps, Extract, Split, Tokenize
 from wikixlm.config.fields import Language, Section
 from wikixlm.config.finetuning import Xnli
@@ -37,6 +38,7 @@ class Config(Section):
     binarize: Binarize
     train: Train
     evaluate: Evaluate
+    crosslingual: Crosslingual
     xnli: Xnli
     keep_intermediate: bool = Field(description="keep the shards under work/ that are otherwise temporary")
 
@@ -53,6 +55,15 @@ class Config(Section):
         if both:
             raise ValueError(f"dumps.local and corpora.local both name {', '.join(both)}; each needs one source")
         return self
+
+    @model_validator(mode="after")
+    def _pairs_of_the_run(self) -> "Config":
+        self.crosslingual.pairs(self.languages)
+        return self
+
+    def retrieval_pairs(self) -> list[RetrievalPair]:
+        """The pairs of languages whose translations are retrieved."""
+        return self.crosslingual.pairs(self.languages)
 
     def shards(self, lang: str) -> list[str]:
         """The names of a language's shards."""
@@ -92,7 +103,7 @@ class Config(Section):
 
     def shaping(self) -> str:
         """The configuration without its operational keys, and without what is done with the finished model, as JSON."""
-        content = self.model_dump(mode="json", exclude={"xnli"})
+        content = self.model_dump(mode="json", exclude={"xnli", "crosslingual"})
         for name in OPERATIONAL:
             section, _, key = name.rpartition(".")
             (content.get(section, {}) if section else content).pop(key, None)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from wikixlm import formatting, hf
 from wikixlm.errors import UserError
@@ -80,9 +81,14 @@ def _neighbourhood(vectors: Vectors, others: Vectors) -> Vectors:
     return np.concatenate(means).astype(np.float32)
 
 
+def hits(found: Sequence[int], wanted: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Whether the text of each of `found`, [sentences], is the wanted one."""
+    return np.array([wanted[number] == text for number, text in zip(found, wanted, strict=True)])
+
+
 def accuracy(found: Sequence[int], wanted: Sequence[str]) -> float:
     """The share of `found`, [sentences], whose text is the wanted one."""
-    return sum(wanted[number] == text for number, text in zip(found, wanted, strict=True)) / len(wanted)
+    return float(hits(found, wanted).mean())
 
 
 def length_accuracy(source: Sequence[list[int]], target: Sequence[list[int]], lines: list[str]) -> float:

@@ -47,17 +47,26 @@ class SentenceEmbedder:
 
     def embed(self, texts: Sequence[str]) -> tuple[Vectors, list[int]]:
         """The vectors of texts, [texts, embed_dim], and the numbers of those without a symbol, whose vectors are 0."""
+        vectors, empty = self._mean_states(texts, every_layer=False)
+        return vectors[:, 0], empty
+
+    def embed_layers(self, texts: Sequence[str]) -> tuple[Vectors, list[int]]:
+        """The same of the embeddings and of every layer, [texts, layers + 1, embed_dim]."""
+        return self._mean_states(texts, every_layer=True)
+
+    def _mean_states(self, texts: Sequence[str], every_layer: bool) -> tuple[Vectors, list[int]]:
         pieces = [
             (number, piece) for number, text in enumerate(texts) for piece in self._pieces(self._symbols_of(text))
         ]
-        sums = np.zeros((len(texts), self.embed_dim), dtype=np.float64)
+        layers = self._model.config.num_hidden_layers + 1 if every_layer else 1
+        sums = np.zeros((len(texts), layers, self.embed_dim), dtype=np.float64)
         counts = np.zeros(len(texts), dtype=np.int64)
         for batch in self._batches(pieces):
-            states = self._states([piece for _, piece in batch])
+            states = self._states([piece for _, piece in batch], every_layer)
             for (number, piece), state in zip(batch, states, strict=True):
                 sums[number] += state
                 counts[number] += len(piece)
-        vectors = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+        vectors = (sums / np.maximum(counts, 1)[:, None, None]).astype(np.float32)
         return vectors, np.flatnonzero(counts == 0).tolist()
 
     def symbols(self, texts: Sequence[str]) -> list[list[int]]:
@@ -82,8 +91,8 @@ class SentenceEmbedder:
             yield ordered[start : start + size]
             start += size
 
-    def _states(self, pieces: list[list[int]]) -> npt.NDArray[np.float64]:
-        """Each piece's states summed over its symbols, [pieces, embed_dim]."""
+    def _states(self, pieces: list[list[int]], every_layer: bool) -> npt.NDArray[np.float64]:
+        """Each piece's states summed over its symbols, [pieces, layers, embed_dim]; only the last layer, or all."""
         import torch
 
         framed = [{"input_ids": self._tokenizer.build_inputs_with_special_tokens(piece)} for piece in pieces]
@@ -91,8 +100,10 @@ class SentenceEmbedder:
             encoding["token_type_ids"] = [self._tokenizer.language_id] * len(encoding["input_ids"])
         inputs = self._tokenizer.pad(framed, return_tensors="pt").to(self._kind)
         with torch.inference_mode():
-            states = self._model(**inputs).last_hidden_state
+            output = self._model(**inputs, output_hidden_states=every_layer)
+        states = output.hidden_states if every_layer else (output.last_hidden_state,)
         lengths = torch.tensor([len(piece) for piece in pieces], device=self._kind)
-        positions = torch.arange(states.shape[1], device=self._kind)
+        positions = torch.arange(states[0].shape[1], device=self._kind)
         inside = (positions >= 1) & (positions <= lengths[:, None])
-        return (states.double() * inside[:, :, None]).sum(dim=1).cpu().numpy()
+        sums = [(layer.double() * inside[:, :, None]).sum(dim=1) for layer in states]
+        return torch.stack(sums, dim=1).cpu().numpy()

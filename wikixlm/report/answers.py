@@ -1,4 +1,7 @@
-"""The four answers that a reader wants first: what data, how much was lost, did it learn, what did it run_tables."""
+"""The answers that a reader wants first: what data, how much was lost, did it learn, what did it cost.
+
+Where translations were looked for, also whether the languages share a space.
+"""
 
 from typing import NamedTuple
 
@@ -23,8 +26,8 @@ class Answer(NamedTuple):
 
 
 def answers(run: RunFiles) -> list[Answer]:
-    """The four, in this order; for what a run has not got to yet they say so."""
-    return [data(run), lost(run), learned(run), price(run)]
+    """The answers in this order; for what a run has not got to yet they say so."""
+    return [data(run), lost(run), learned(run), *shared_space(run), price(run)]
 
 
 def data(run: RunFiles) -> Answer:
@@ -122,6 +125,29 @@ def learned(run: RunFiles) -> Answer:
     short = f"In {len(each) - len(stuck)} of {len(each)} languages"
     said += f": it learned context, but not in {named}, still at the unigram plateau."
     return Answer(question, short, said, section, good=False)
+
+
+def shared_space(run: RunFiles) -> list[Answer]:
+    """Whether retrieval of translations is above the baselines that need no model; nothing where none was measured."""
+    question, frame = "Do the languages share a space?", run_tables.crosslingual(run)
+    if frame is None:
+        return []
+    rows = frame[frame["score"] == "csls"].to_dict("records")
+    above = [row for row in rows if row["shared"] == "yes"]
+    shown = [
+        f"{row['source']} → {row['target']} {formatting.percent(row['accuracy'])} "
+        f"({formatting.percent(row['lowest'])} to {formatting.percent(row['highest'])}, "
+        f"best baseline {formatting.percent(row['best_baseline'])})"
+        for row in rows[:6]
+    ]
+    said = f"Translations found: {formatting.listed(shown)}{', …' if len(rows) > 6 else ''}. "
+    if len(above) == len(rows):
+        return [Answer(question, "Yes", f"{said}All are above the baselines.", "crosslingual", good=True)]
+    if not above:
+        said += "None is above the baseline, so nothing shows that they do."
+        return [Answer(question, "Not above the baseline", said, "crosslingual", good=False)]
+    short = f"In {len(above)} of {len(rows)} directions"
+    return [Answer(question, short, f"{said}The others are not above the baseline.", "crosslingual", good=False)]
 
 
 def _in_training(run: RunFiles, question: str) -> Answer:

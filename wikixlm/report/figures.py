@@ -308,6 +308,25 @@ def beside_baseline(name: str, title: str, frame: pd.DataFrame) -> Markup:
 
 
 @styled
+def retrieval(name: str, title: str, frame: pd.DataFrame) -> Markup:
+    """Bars of accuracy by direction with their 95 % interval; marks at the baselines that need no model."""
+    drawing = Drawing(name, title, f"{title}: accuracy of each direction, and baselines.", bar_height(len(frame)) + 0.3)
+    rows, share = np.arange(len(frame)), frame["accuracy"]
+    reach = np.maximum([share - frame["lowest"], frame["highest"] - share], 0)
+    drawing.axes.barh(rows, share, height=0.6, color=colour(0), label="this model", xerr=reach, ecolor=INK)
+    for number, (column, label) in enumerate({"length": "length only", "surface": "shared symbols only"}.items(), 1):
+        drawing.axes.scatter(frame[column], rows, marker="|", s=150, linewidths=2.2, color=colour(number), zorder=3,
+                             label=label)  # fmt: skip
+    drawing.axes.set_yticks(rows, frame["pair"])
+    _bars(drawing)
+    drawing.axes.set_xlim(0, max(frame["highest"].max(), frame["best_baseline"].max()) * 1.08 or 1)
+    drawing.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    drawing.axes.set_xlabel("translations found")
+    drawing.legend(2)
+    return drawing.svg()
+
+
+@styled
 def accuracies(name: str, title: str, frame: pd.DataFrame, chance: float) -> Markup:
     """Bars of accuracy by language; the dashed line is chance."""
     drawing = Drawing(name, title, f"{title} of each language.", bar_height(len(frame)))

@@ -23,7 +23,7 @@ from wikixlm.train.sessions import read_sessions
 from wikixlm.workflow import events, job_costs
 
 # Columns of the evaluation's tables that are not figures.
-_TEXT_COLUMNS = ("language", "split", "seed")
+_TEXT_COLUMNS = ("language", "split", "seed", "task", "source", "target", "score")
 # Columns that need the record of what jobs asked for.
 _REQUESTED = ("retries", "asked_seconds", "asked_cores", "efficiency", "asked_mb", "suggestion")
 _HASHES = ("sha256", "sha1", "md5")
@@ -176,6 +176,18 @@ def perplexity(run: RunFiles) -> pd.DataFrame | None:
 def xnli(run: RunFiles) -> pd.DataFrame | None:
     """The fine-tuning's table as it is: a row a language, split and seed, and over the seeds `mean` and `std`."""
     return _read_table(run, "xnli.tsv", ("language", "split", "seed", "accuracy"))
+
+
+def crosslingual(run: RunFiles) -> pd.DataFrame | None:
+    """Retrieval of translations: a row a direction and score, with `best_baseline`, and `shared` where it is beaten."""
+    baselines = ["chance", "length", "surface"]
+    frame = _read_table(run, "crosslingual.tsv", ("source", "target", "score", "accuracy", "lowest", *baselines))
+    if frame is not None:
+        frame["best_baseline"] = frame[baselines].max(axis=1)
+        frame["shared"] = [
+            "yes" if low > best else "no" for low, best in zip(frame["lowest"], frame["best_baseline"], strict=True)
+        ]
+    return frame
 
 
 def xnli_test(frame: pd.DataFrame) -> pd.DataFrame:

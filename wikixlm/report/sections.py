@@ -53,6 +53,11 @@ PERPLEXITY = (
     "it has it begun to use context. Perplexities of different languages can't be compared: their tokens differ. "
     "Of few tokens a perplexity is uncertain: in 95 of 100 such samples it lies in the interval."
 )
+CROSSLINGUAL = (
+    "How often the nearest sentence of the other language is the translation, among sentences that were not used to "
+    "choose the layer. Chance, a sentence of the same length, and the sentence that shares the most symbols (names, "
+    "numbers) need no model: only an interval above all of them shows something shared."
+)
 OLDER = "This table is older than models/mlm/model.pt: it describes an earlier model."
 XNLI = (
     "Natural language inference: the model, fine-tuned on English alone, tested in each language. The gap is to "
@@ -98,7 +103,7 @@ def sections(run: RunFiles, defaults: Mapping[str, Any]) -> list[Section]:
     """All sections of the page, in its order."""
     return [
         _data(run, defaults), _flow(run), _sampling(run), _segmentation(run), _overlap(run), _training(run),
-        _perplexity(run), _xnli(run), _cost(run), _versions(run),
+        _perplexity(run), _crosslingual(run), _xnli(run), _cost(run), _versions(run),
     ]  # fmt: skip
 
 
@@ -240,6 +245,20 @@ def _perplexity(run: RunFiles) -> Section:
 
 def _dated(said: str, run: RunFiles, name: str) -> str:
     return f"{said} {OLDER}" if run_tables.outdated(run, name) else said
+
+
+def _crosslingual(run: RunFiles) -> Section:
+    title, frame = "Do the languages share a space?", run_tables.crosslingual(run)
+    if frame is None:
+        missing = "no translations have been looked for; crosslingual.retrieval names parallel files"
+        return Section("crosslingual", title, missing=missing, target="evaluate_crosslingual")
+    rows = frame[frame["score"] == "csls"].copy()
+    rows["pair"] = [f"{source} → {target}" for source, target in zip(rows["source"], rows["target"], strict=True)]
+    drawn = [figures.retrieval("retrieval", "Translations found", rows)]
+    headings = {"shared": "above the baselines", "lowest": "95 % from", "highest": "to", "length": "length only",
+                "surface": "shared symbols only", "best_baseline": "best baseline"}  # fmt: skip
+    tables = _table("crosslingual", "Retrieval by direction and score", frame, headings=headings)
+    return Section("crosslingual", title, _dated(CROSSLINGUAL, run, "crosslingual.tsv"), drawn, tables)
 
 
 def _xnli(run: RunFiles) -> Section:

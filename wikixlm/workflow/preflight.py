@@ -103,6 +103,7 @@ class Refusals:
     def __init__(self, cfg: Config, stages_run_here: bool) -> None:
         self._languages = cfg.languages
         self._contact = cfg.dumps.contact
+        self._has_pairs = bool(cfg.retrieval_pairs())
         # Why the model can't be exported, where it can't.
         self._no_export = obstacle(cfg.train.fits_transformers(), stages_run_here)
 
@@ -115,6 +116,18 @@ class Refusals:
     def export_if_possible(self, wildcards: object) -> list[str]:
         """The export, for targets that do without it where the model can't be exported."""
         return self._without_export() if self._no_export else EXPORT
+
+    def must_have_pairs(self, wildcards: object) -> list[str]:
+        """No more inputs; without parallel text there is nothing to retrieve."""
+        if not self._has_pairs:
+            refuse_target(
+                "evaluate_crosslingual: crosslingual.retrieval is empty; name parallel files of two languages"
+            )
+        return self.must_be_exportable(wildcards)
+
+    def crosslingual_if_possible(self, wildcards: object) -> list[str] | str:
+        """The table of what languages share, where there is parallel text and an export."""
+        return run_layout.CROSSLINGUAL if self._has_pairs and not self._no_export else []
 
     @functools.cache  # noqa: B019 (there is one, and it lives as long as the run)
     def _without_export(self) -> list[str]:

@@ -16,7 +16,7 @@ from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status.call import Call
 
 # Stages that have a row only where the call runs them or their files are there.
-RARE = ("segmentation", "download_xnli", "prepare_xnli")
+RARE = ("segmentation", "evaluate_crosslingual", "download_xnli", "prepare_xnli")
 # Seconds by which a file server's time stamps may be coarser than the clock of an event.
 CLOCK_STEP = 1.0
 
