@@ -63,6 +63,7 @@ def with_files(overlay: dict[str, Any], folder: Path) -> dict[str, Any]:
     named = [name for names in local.values() for name in ([names] if isinstance(names, str) else names)]
     named += [overlay.get("bpe", {}).get(key) for key in ("codes_file", "vocab_file")]
     named.append(overlay.get("train", {}).get("init_from"))
+    named += [name for pair in overlay.get("crosslingual", {}).get("retrieval", {}).values() for name in pair]
     for name in named:
         if name and not name.startswith("package:"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

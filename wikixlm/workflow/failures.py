@@ -147,7 +147,7 @@ def explain(exception: str, message: str, targets: Callable[[], list[str]]) -> s
     if exception == "MissingInputException":
         files = [line.strip() for line in lines[1:] if line.startswith(" ") and ":" not in line]
         return f"missing: {', '.join(files)}; no rule makes it: was it moved or deleted?"
-    if unwritable := re.search(r"PermissionError: .*'([^']+)/\.snakemake[^']*'$", message.rstrip()):
+    if unwritable := re.search(r"(?:Permission|FileNotFound)Error: .*'([^']+)/\.snakemake[^']*'$", message.rstrip()):
         return f"{unwritable[1]} can't be written; give --directory a folder of yours"
     if failure := re.search(r"(?m)Error: \[Errno (\d+)\] ([^:\n]+)(?:: '([^'\n]+)')?", message):
         return f"snakemake: {describe(OSError(int(failure[1]), failure[2], failure[3]))}"
