@@ -21,9 +21,9 @@ TINY = {
 
 def test_it_is_planned_only_where_it_is_asked_for(workflow):
     ours = {"download_xnli", "prepare_xnli", "finetune_xnli_seed", "finetune_xnli"}
-    workflow.configure(dumps={"contact": "tests@example.org"})
-    assert not ours & set(workflow.planned("all"))
-    jobs = workflow.planned("finetune_xnli")
+    contact = ("--config", "dumps={contact: tests@example.org}")
+    assert not ours & set(workflow.planned("all", *contact))
+    jobs = workflow.planned("finetune_xnli", *contact)
     assert {rule: jobs[rule] for rule in ours} == dict.fromkeys(ours, 1) | {"finetune_xnli_seed": 3}
     assert jobs["export_hf"] == 1
     assert not list(workflow.directory.glob("xnli*"))
