@@ -11,12 +11,12 @@ from wikixlm.errors import UserError
 from wikixlm.evaluate.crosslingual import (
     CrosslingualRow,
     Representation,
-    Side,
     best_representation,
     bootstrap_interval,
     halves,
     measure_direction,
 )
+from wikixlm.hf.retrieve import EncodedTexts
 from wikixlm.hf.sentence_vectors import SentenceEmbedder
 from wikixlm.report.answers import shared_space
 from wikixlm.report.run_files import RunFiles
@@ -38,7 +38,7 @@ COLUMNS = [
 ]
 
 
-def sides(count: int = 60) -> tuple[Side, Side]:
+def sides(count: int = 60) -> tuple[EncodedTexts, EncodedTexts]:
     """Layer 0 holds noise; layer 1 the same meaning in both languages, far apart until each is centred."""
     rng = np.random.default_rng(0)
     meaning = rng.standard_normal((count, 16))
@@ -49,7 +49,7 @@ def sides(count: int = 60) -> tuple[Side, Side]:
         vectors = np.stack([noise, shifted], axis=1).astype(np.float32)
         lines = [f"{lang} {n}" for n in range(count)]
         # Symbol 5 is everywhere; the others are the language's own.
-        made.append(Side(lang, lines, [[5, 10 + 100 * number + n % 7] for n in range(count)], vectors))
+        made.append(EncodedTexts(lang, lines, [[5, 10 + 100 * number + n % 7] for n in range(count)], vectors))
     return made[0], made[1]._replace(lines=made[0].lines)
 
 

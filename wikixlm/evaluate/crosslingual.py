@@ -14,7 +14,6 @@ names and numbers. A model whose interval is not above all three shows nothing t
 
 import argparse
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,11 +23,18 @@ import numpy.typing as npt
 
 from wikixlm import formatting
 from wikixlm.errors import UserError
-from wikixlm.files import atomic_text
-from wikixlm.hf.embed import refuse_empty
-from wikixlm.hf.exported import add_model_arguments, find_export
-from wikixlm.hf.retrieve import hits, length_accuracy, nearest, percent, read_parallel, surface_accuracy
-from wikixlm.hf.sentence_vectors import SentenceEmbedder, Vectors
+from wikixlm.hf.exported import find_export
+from wikixlm.hf.retrieve import (
+    EncodedTexts,
+    baselines,
+    encode_sides,
+    hits,
+    nearest,
+    percent,
+    read_parallel,
+    write_rows,
+)
+from wikixlm.hf.sentence_vectors import SentenceEmbedder, Vectors, add_embedder_arguments
 from wikixlm.model import device
 
 FEWEST_SENTENCES = 20
@@ -44,28 +50,13 @@ class Pair(NamedTuple):
     files: tuple[Path, Path]
 
 
-class Side(NamedTuple):
-    """One language's sentences: their text, the ids of their symbols, and their vectors, [sentences, layers, dim]."""
-
-    lang: str
-    lines: list[str]
-    symbols: list[list[int]]
-    vectors: Vectors
-
-    def choose(self, numbers: npt.NDArray[np.int64]) -> "Side":
-        """Only these sentences."""
-        chosen = numbers.tolist()
-        lines, symbols = [self.lines[n] for n in chosen], [self.symbols[n] for n in chosen]
-        return Side(self.lang, lines, symbols, self.vectors[numbers])
-
-
 class Representation(NamedTuple):
     """Which vectors of a model are compared: layer 0 is the embeddings."""
 
     layer: int
     centred: bool
 
-    def of(self, side: Side) -> Vectors:
+    def of(self, side: EncodedTexts) -> Vectors:
         """The vectors of a side's sentences, [sentences, dim]."""
         vectors = side.vectors[:, self.layer]
         if not self.centred:
@@ -82,7 +73,7 @@ class CrosslingualRow(NamedTuple):
     target: str
     sentences: int
     layer: int
-    centred: bool
+    centred: int
     score: str
     accuracy: float
     lowest: float
@@ -98,12 +89,14 @@ def halves(count: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
     return np.sort(order[: count // 2]), np.sort(order[count // 2 :])
 
 
-def found_translations(source: Side, target: Side, by: Representation, csls: bool) -> npt.NDArray[np.bool_]:
+def found_translations(
+    source: EncodedTexts, target: EncodedTexts, by: Representation, csls: bool
+) -> npt.NDArray[np.bool_]:
     """For each sentence of `source`, whether its nearest one is its translation, [sentences]."""
     return hits(nearest(by.of(source), by.of(target), csls), target.lines)
 
 
-def best_representation(source: Side, target: Side) -> Representation:
+def best_representation(source: EncodedTexts, target: EncodedTexts) -> Representation:
     """The layer and the centring with the highest mean accuracy of both directions, by CSLS; of equals the lowest."""
     layers = source.vectors.shape[1]
     candidates = [Representation(layer, centred) for layer in range(layers) for centred in (False, True)]
@@ -128,19 +121,17 @@ def bootstrap_interval(found: npt.NDArray[np.bool_], seed: int) -> tuple[float, 
     return float(lowest), float(highest)
 
 
-def measure_direction(source: Side, target: Side, by: Representation, seed: int) -> list[CrosslingualRow]:
+def measure_direction(
+    source: EncodedTexts, target: EncodedTexts, by: Representation, seed: int
+) -> list[CrosslingualRow]:
     """A row a score."""
-    baselines = (
-        sum(count**2 for count in Counter(target.lines).values()) / len(target.lines) ** 2,
-        length_accuracy(source.symbols, target.symbols, target.lines),
-        surface_accuracy(source.symbols, target.symbols, target.lines),
-    )
+    without_model = baselines(source, target)
     rows = []
     for score, csls in SCORES.items():
         found = found_translations(source, target, by, csls)
-        interval = bootstrap_interval(found, seed)
-        row = ("retrieval", source.lang, target.lang, len(found), *by, score, float(found.mean()), *interval)
-        rows.append(CrosslingualRow(*row, *baselines))
+        of_model = score, float(found.mean()), *bootstrap_interval(found, seed)
+        whose = "retrieval", source.lang, target.lang, len(found), by.layer, int(by.centred)
+        rows.append(CrosslingualRow(*whose, *of_model, *without_model))
     return rows
 
 
@@ -153,12 +144,7 @@ def measure_pair(embedder: SentenceEmbedder, pair: Pair, seed: int) -> list[Cros
     texts = read_parallel(pair.files)
     if len(texts[0]) < FEWEST_SENTENCES:
         raise UserError(f"{pair.files[0]} has {len(texts[0])} lines; at least {FEWEST_SENTENCES} are needed")
-    sides = []
-    for lang, lines, path in zip((pair.source, pair.target), texts, pair.files, strict=True):
-        embedder.bind(lang)
-        vectors, empty = embedder.embed_layers(lines)
-        refuse_empty(path, empty)
-        sides.append(Side(lang, lines, embedder.symbols(lines), vectors))
+    sides = encode_sides(embedder, (pair.source, pair.target), pair.files, texts, every_layer=True)
     chosen_on, scored_on = halves(len(texts[0]), seed)
     by = best_representation(*(side.choose(chosen_on) for side in sides))
     source, target = (side.choose(scored_on) for side in sides)
@@ -171,8 +157,8 @@ def print_table(rows: Sequence[CrosslingualRow]) -> None:
     for row in rows:
         if row.score == "csls":
             interval = f"{percent(row.lowest)} to {percent(row.highest)}"
-            baselines = map(percent, (row.chance, row.length, row.surface))
-            cells.append([f"{row.source} → {row.target}", percent(row.accuracy), interval, *baselines])
+            without_model = map(percent, (row.chance, row.length, row.surface))
+            cells.append([f"{row.source} → {row.target}", percent(row.accuracy), interval, *without_model])
     print(formatting.table(cells))
 
 
@@ -186,11 +172,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="two languages of the model and their parallel files, a sentence a line (repeatable)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the halves, and of the intervals")
-    parser.add_argument(
-        "--max-tokens", type=int, default=8192, help="symbols in a batch; changes speed and memory only"
-    )
     parser.add_argument("--output", type=Path, help="write the table here, tab-separated")
-    add_model_arguments(parser)
+    add_embedder_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -203,7 +186,4 @@ def main(args: argparse.Namespace) -> None:
     rows = [row for pair in pairs for row in measure_pair(embedder, pair, args.seed)]
     print_table(rows)
     if args.output:
-        with atomic_text(args.output) as stream:
-            print(*CrosslingualRow._fields, sep="\t", file=stream)
-            for row in rows:
-                print(*row[:5], int(row.centred), row.score, *(f"{x:.6f}" for x in row[7:]), sep="\t", file=stream)
+        write_rows(args.output, rows)

@@ -17,8 +17,8 @@ import numpy as np
 from wikixlm import console
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_path, text_lines
-from wikixlm.hf.exported import add_model_arguments, find_export
-from wikixlm.hf.sentence_vectors import SentenceEmbedder
+from wikixlm.hf.exported import find_export
+from wikixlm.hf.sentence_vectors import SentenceEmbedder, add_embedder_arguments
 from wikixlm.model import device
 
 LINES_PER_GROUP = 10_000  # sorted by length; memory grows with it, not with the file
@@ -84,11 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", type=Path, help="raw text, a sentence a line")
     parser.add_argument("--lang", required=True, help="language of the text, one of the model's")
     parser.add_argument("--allow-empty", action="store_true", help="zeros for lines without text, not an error")
-    parser.add_argument(
-        "--max-tokens", type=int, default=8192, help="symbols in a batch; changes speed and memory only"
-    )
     parser.add_argument("--output", type=Path, required=True, help="the array, .npy, [lines, embed_dim]")
-    add_model_arguments(parser)
+    add_embedder_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:

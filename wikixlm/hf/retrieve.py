@@ -24,11 +24,10 @@ from wikixlm import formatting, hf
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text
 from wikixlm.hf.embed import read_sentences, refuse_empty
-from wikixlm.hf.exported import add_model_arguments, find_export
-from wikixlm.hf.sentence_vectors import SentenceEmbedder, Vectors
+from wikixlm.hf.exported import find_export
+from wikixlm.hf.sentence_vectors import SentenceEmbedder, Vectors, add_embedder_arguments
 from wikixlm.model import device
 
-HEADER = ("source", "target", "sentences", "score", "accuracy", "chance", "length", "surface")
 NEIGHBOURS = 10
 _BLOCK = 1024  # rows of the similarity matrix at a time
 
@@ -135,12 +134,51 @@ def _mean_share(scores: Iterable[Any], lines: list[str]) -> float:
 
 
 class EncodedTexts(NamedTuple):
-    """One language's side: its lines, their symbols' ids, and their vectors."""
+    """One language's side: its lines, their symbols' ids, and their vectors.
+
+    Vectors are [sentences, embed_dim], or of every layer [sentences, layers + 1, embed_dim].
+    """
 
     lang: str
     lines: list[str]
     symbols: list[list[int]]
     vectors: Vectors
+
+    def choose(self, numbers: npt.NDArray[np.int64]) -> "EncodedTexts":
+        """Only the sentences with these numbers."""
+        chosen = numbers.tolist()
+        lines, symbols = [self.lines[n] for n in chosen], [self.symbols[n] for n in chosen]
+        return EncodedTexts(self.lang, lines, symbols, self.vectors[numbers])
+
+
+def encode_sides(
+    embedder: SentenceEmbedder,
+    langs: Sequence[str],
+    paths: Sequence[Path],
+    texts: Sequence[list[str]],
+    every_layer: bool = False,
+) -> list[EncodedTexts]:
+    """Both sides of parallel files, of the last layer or of every one.
+
+    Raises:
+        UserError: a file has a line without text.
+    """
+    sides = []
+    for lang, path, lines in zip(langs, paths, texts, strict=True):
+        embedder.bind(lang)
+        vectors, empty = embedder.embed_layers(lines) if every_layer else embedder.embed(lines)
+        refuse_empty(path, empty)
+        sides.append(EncodedTexts(lang, lines, embedder.symbols(lines), vectors))
+    return sides
+
+
+def baselines(source: EncodedTexts, target: EncodedTexts) -> tuple[float, float, float]:
+    """The accuracies that need no vectors: of a guess, by length in symbols, by shared symbols."""
+    return (
+        sum(count**2 for count in Counter(target.lines).values()) / len(target.lines) ** 2,
+        length_accuracy(source.symbols, target.symbols, target.lines),
+        surface_accuracy(source.symbols, target.symbols, target.lines),
+    )
 
 
 def retrieve(sides: Sequence[EncodedTexts], csls: bool) -> list[RetrievalResult]:
@@ -148,12 +186,7 @@ def retrieve(sides: Sequence[EncodedTexts], csls: bool) -> list[RetrievalResult]
     score = "csls" if csls else "cosine"
     results = []
     for here, there in (sides, sides[::-1]):
-        figures = (
-            accuracy(nearest(here.vectors, there.vectors, csls), there.lines),
-            sum(count**2 for count in Counter(there.lines).values()) / len(there.lines) ** 2,
-            length_accuracy(here.symbols, there.symbols, there.lines),
-            surface_accuracy(here.symbols, there.symbols, there.lines),
-        )
+        figures = accuracy(nearest(here.vectors, there.vectors, csls), there.lines), *baselines(here, there)
         results.append(RetrievalResult(here.lang, there.lang, len(here.lines), score, *figures))
     means = [(one + other) / 2 for one, other in zip(results[0][4:], results[1][4:], strict=True)]
     return [*results, RetrievalResult("mean", "mean", len(sides[0].lines), score, *means)]
@@ -176,11 +209,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", type=Path, nargs=2, help="two parallel files of raw text, a sentence a line")
     parser.add_argument("--langs", nargs=2, required=True, metavar="LANG", help="their languages, two of the model's")
     parser.add_argument("--csls", action="store_true", help="correct for sentences that are near everything")
-    parser.add_argument(
-        "--max-tokens", type=int, default=8192, help="symbols in a batch; changes speed and memory only"
-    )
     parser.add_argument("--output", type=Path, help="write the table here too, tab-separated")
-    add_model_arguments(parser)
+    add_embedder_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -188,13 +218,7 @@ def main(args: argparse.Namespace) -> None:
     texts = read_parallel(args.text)
     embedder = SentenceEmbedder(path, args.langs[0], device.choose(args.device).kind, args.max_tokens)
     embedder.bind(args.langs[1])  # so that an unknown language fails before any work
-    sides = []
-    for source, lang, lines in zip(args.text, args.langs, texts, strict=True):
-        embedder.bind(lang)
-        vectors, empty = embedder.embed(lines)
-        refuse_empty(source, empty)
-        sides.append(EncodedTexts(lang, lines, embedder.symbols(lines), vectors))
-    results = retrieve(sides, args.csls)
+    results = retrieve(encode_sides(embedder, args.langs, args.text, texts), args.csls)
     cells = [["", "accuracy", "chance", "sentence length only", "shared symbols only"]]
     for row in results:
         name = "mean" if row.source == "mean" else f"{row.source} → {row.target}"
@@ -202,10 +226,15 @@ def main(args: argparse.Namespace) -> None:
     print(formatting.table(cells))
     print(f"{len(texts[0]):,} sentences, {results[0].score}")
     if args.output:
-        with atomic_text(args.output) as stream:
-            print(*HEADER, sep="\t", file=stream)
-            for row in results:
-                print(*row[:4], *(f"{value:.6f}" for value in row[4:]), sep="\t", file=stream)
+        write_rows(args.output, results)
+
+
+def write_rows(path: Path, rows: Sequence[Any]) -> None:
+    """Write named tuples as a table, tab-separated: the names of their fields, and shares with six decimals."""
+    with atomic_text(path) as stream:
+        print(*rows[0]._fields, sep="\t", file=stream)
+        for row in rows:
+            print(*(f"{value:.6f}" if isinstance(value, float) else value for value in row), sep="\t", file=stream)
 
 
 def percent(share: float) -> str:

@@ -4,6 +4,7 @@ The framing `</s>` and padding are excluded. A text longer than the model's posi
 and the mean is over the symbols of all of them.
 """
 
+import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from wikixlm import hf
-from wikixlm.hf.exported import load_bert, read_export
+from wikixlm.hf.exported import add_model_arguments, load_bert, read_export
 
 Vectors = npt.NDArray[np.float32]
+
+
+def add_embedder_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, and how much of a text it reads at once."""
+    parser.add_argument(
+        "--max-tokens", type=int, default=8192, help="symbols in a batch; changes speed and memory only"
+    )
+    add_model_arguments(parser)
 
 
 class SentenceEmbedder:
