@@ -15,9 +15,9 @@ from pathlib import Path
 
 from wikixlm.errors import UserError
 from wikixlm.extract import dump_origin
+from wikixlm.extract.dump_files import add_dump_arguments, dump_files
 from wikixlm.extract.dump_reader import Page, PartReader
 from wikixlm.extract.dump_templates import DumpTemplates, collect, keep_useful
-from wikixlm.extract.extract import dump_files
 from wikixlm.extract.inline_templates import InlineTemplates
 from wikixlm.extract.shards import shard_parts
 from wikixlm.extract.wiki_names import TEMPLATE, WikiNames, wiki_names
@@ -61,11 +61,7 @@ def collect_templates(files: list[Path], language: str, workers: int = 1) -> tup
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--dump", type=Path, nargs="+", metavar="PATH", help="file of the dump, or its files in order")
-    source.add_argument(
-        "--manifest", type=Path, help="manifest.json of a download, which lists the files in its folder"
-    )
+    add_dump_arguments(parser)
     parser.add_argument("--language", required=True, metavar="L", help="language of the dump")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that read the dump")
     parser.add_argument("--output", type=Path, required=True, help="table of the templates, as JSON")

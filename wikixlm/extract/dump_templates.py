@@ -11,12 +11,15 @@ https://www.mediawiki.org/wiki/Help:Templates
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from wikixlm.errors import UserError
 from wikixlm.extract.dump_reader import Page
 from wikixlm.extract.inline_templates import TemplateCall
 from wikixlm.extract.protection import MISSING
 from wikixlm.extract.wiki_names import TEMPLATE, normalize_name
+from wikixlm.files import read_json
 
 LONGEST_BODY = 500  # characters; what is longer builds boxes
 LONGEST_LITERAL = 60  # of a body without parameters
@@ -73,13 +76,17 @@ class DumpTemplates:
     redirects: dict[str, str] = field(default_factory=dict)  # name → name
 
     @classmethod
-    def from_json(cls, table: Mapping[str, Any]) -> "DumpTemplates":
-        """Read back what `wikixlm collect-templates` wrote.
+    def read(cls, path: Path) -> "DumpTemplates":
+        """Read the table that `wikixlm collect-templates` wrote.
 
         Raises:
-            KeyError, TypeError: it is something else.
+            UserError: the file holds something else.
         """
-        return cls(dict(table["bodies"]), dict(table["redirects"]))
+        table: Any = read_json(path)
+        try:
+            return cls(dict(table["bodies"]), dict(table["redirects"]))
+        except (KeyError, TypeError, ValueError) as failure:
+            raise UserError(f"{path} is damaged: no table of templates; delete it to make it again") from failure
 
     def resolve_name(self, name: str) -> str:
         """The name behind a redirect, in lower case; the name itself where it is none."""

@@ -15,13 +15,14 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from wikixlm import console
 from wikixlm.documents import Document, ShardCounts, write_document
 from wikixlm.errors import UserError
 from wikixlm.extract import dump_origin
 from wikixlm.extract.blocks import Headings, Lists
+from wikixlm.extract.dump_files import add_dump_arguments, dump_files
 from wikixlm.extract.dump_reader import Page, PartReader
 from wikixlm.extract.dump_templates import DumpTemplates
 from wikixlm.extract.input_state import InputState, check_unchanged, input_state
@@ -29,7 +30,7 @@ from wikixlm.extract.shards import SKIPPED_SHARE, add_shard_arguments, shard_par
 from wikixlm.extract.time_budget import TimeBudgetExceededError, time_budget
 from wikixlm.extract.wikiextractor_process import STALL_SECONDS, check_installed, extract_texts
 from wikixlm.extract.wikitext import WikitextConverter, WikitextCounts, clean_line
-from wikixlm.files import atomic_text, read_json, write_json
+from wikixlm.files import atomic_text, write_json
 from wikixlm.run_layout import shard_name
 
 GIVE_UP_AFTER = 20
@@ -172,29 +173,6 @@ def check_has_text(counts: DumpShardCounts, namespaces: Collection[int]) -> None
     raise UserError(f"{files}: no text in its {counts.articles} articles ({asdict(counts)})")
 
 
-def dump_files(dump: list[Path] | None, manifest: Path | None) -> list[Path]:
-    """The files of a dump in order: those given, or those listed in the manifest of a download.
-
-    Raises:
-        UserError: the manifest lists no files, or a file's size differs from the manifest's.
-    """
-    if manifest is None:
-        return list(dump or [])
-    content: Any = read_json(manifest)
-    try:
-        entries = [(manifest.parent / entry["name"], entry.get("size")) for entry in content["files"]]
-    except (KeyError, TypeError, AttributeError) as failure:
-        raise UserError(
-            f'{manifest}: expected {{"files": [{{"name": …, "size": …}}]}}, not found: {failure}'
-        ) from failure
-    if not entries:
-        raise UserError(f"{manifest} lists no files")
-    for path, size in entries:
-        if size is not None and path.is_file() and path.stat().st_size != size:
-            raise UserError(f"{path} has {path.stat().st_size} bytes, {manifest} says {size}; download it again")
-    return [path for path, _ in entries]
-
-
 def extract(
     files: list[Path],
     output: Path,
@@ -241,11 +219,7 @@ def extract(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--dump", type=Path, nargs="+", metavar="PATH", help="file of the dump, or its files in order")
-    source.add_argument(
-        "--manifest", type=Path, help="manifest.json of a download, which lists the files in its folder"
-    )
+    add_dump_arguments(parser)
     parser.add_argument("--language", required=True, metavar="L", help="language of the dump (picks inline templates)")
     add_shard_arguments(parser)
     parser.add_argument(
@@ -287,18 +261,6 @@ def parse_patterns(pairs: list[str]) -> dict[str, str]:
     return {pair.partition("=")[0]: pair.partition("=")[2] for pair in pairs}
 
 
-def read_templates(path: Path) -> DumpTemplates:
-    """The table that `wikixlm collect-templates` made.
-
-    Raises:
-        UserError: the file holds something else.
-    """
-    try:
-        return DumpTemplates.from_json(read_json(path))
-    except (KeyError, TypeError, ValueError) as failure:
-        raise UserError(f"{path} is damaged: no table of templates; delete it to make it again") from failure
-
-
 def main(args: argparse.Namespace) -> None:
     check_installed()
     files = dump_files(args.dump, args.manifest)
@@ -318,7 +280,7 @@ def main(args: argparse.Namespace) -> None:
                 headings=args.headings,
                 variant=args.variant,
                 stall_seconds=args.stall_seconds,
-                dump_templates=read_templates(args.templates) if args.templates else DumpTemplates(),
+                dump_templates=DumpTemplates.read(args.templates) if args.templates else DumpTemplates(),
             ),
         )
     except UserError as failure:
