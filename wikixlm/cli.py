@@ -15,7 +15,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -28,7 +28,7 @@ STAGES = {name: (command.module, command.summary) for name, command in COMMANDS.
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Show defaults that tell something, keep the line breaks of descriptions."""
+    """Show defaults that mean something, keep the line breaks of descriptions."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         shown = super()._get_help_string(action)
@@ -46,19 +46,19 @@ class Parser(argparse.ArgumentParser):
         """The arguments; one that is not known is an error with the nearest one that is."""
         known, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            chosen = list(self._chosen(known))
+            chosen = list(self._chosen(vars(known)))
             options = [name for parser in chosen for name in parser._option_string_actions]
             hint = _did_you_mean(unknown[0].partition("=")[0], options)
             chosen[-1].error(f"{' '.join(unknown)}: no such argument{hint}")
         return known
 
-    def _chosen(self, args: argparse.Namespace) -> Iterator[argparse.ArgumentParser]:
+    def _chosen(self, given: Mapping[str, Any]) -> Iterator[argparse.ArgumentParser]:
         """This parser and those of the subcommands that were called."""
         yield self
         for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction) and (chosen := getattr(args, action.dest, None)):
+            if isinstance(action, argparse._SubParsersAction) and (chosen := given.get(action.dest)):
                 parser = action.choices[chosen]
-                yield from parser._chosen(args) if isinstance(parser, Parser) else [parser]
+                yield from parser._chosen(given) if isinstance(parser, Parser) else [parser]
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2, without the whole usage."""

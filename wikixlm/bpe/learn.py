@@ -32,7 +32,7 @@ from wikixlm.bpe.sampling import LineSampler, quotas
 from wikixlm.errors import UserError
 from wikixlm.files import atomic_text, open_text, read_json, work_folder, write_json
 from wikixlm.seals import sealed
-from wikixlm.tokenize.normalization import NORMALIZATIONS
+from wikixlm.tokenize.normalization import add_scheme_arguments
 from wikixlm.tokenize.split import load_held_out, train_lines
 
 MIN_FREQUENCY = 2  # a pair seen once is no regularity (subword-nmt's default as well)
@@ -333,11 +333,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="split.json of each language, with held_out.json.zst in the same folder",
     )
     source.add_argument("--codes-file", type=Path, help="use these codes (fastBPE's or subword-nmt's, or pieces)")
-    parser.add_argument("--scheme", choices=["xlm", "sentencepiece"], default="xlm", help="as the text was tokenized")
+    add_scheme_arguments(parser)
     parser.add_argument("--model", choices=MODELS, default="unigram", help="of the pieces of --scheme sentencepiece")
-    parser.add_argument(
-        "--normalization", choices=NORMALIZATIONS, default="nfkc", help="of the text, with --scheme sentencepiece"
-    )
     parser.add_argument("--codes", type=int, default=60000, help="merges, or pieces, to learn over all languages")
     parser.add_argument("--alpha", type=float, default=0.5, help="sample languages with p ~ n^alpha")
     parser.add_argument("--sample-lines", type=int, default=10_000_000, help="lines to learn from, over all languages")

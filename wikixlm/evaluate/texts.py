@@ -63,14 +63,16 @@ def symbol_lengths(dictionary: Sequence[str]) -> npt.NDArray[np.int64]:
     `</s>` none. `<unk>` counts as one character, which it nearly always is, and a space. The sum over a line is its
     length with its line end. Pieces have the space before them (`▁low`); a character in bytes counts with the first.
     """
-    if has_bytes(dictionary):
-        sizes = [piece_characters(symbol) for symbol in dictionary]
-        sizes[: len(SPECIALS)] = [0] * len(SPECIALS)
-        return np.array(sizes, dtype=np.int64)
-    sizes = [len(symbol) - len(CONTINUATION) if is_word_internal(symbol) else len(symbol) + 1 for symbol in dictionary]
+    pieces = has_bytes(dictionary)
+    sizes = [piece_characters(symbol) if pieces else _bpe_characters(symbol) for symbol in dictionary]
     sizes[: len(SPECIALS)] = [0] * len(SPECIALS)
-    sizes[_UNKNOWN] = 2
+    if not pieces:
+        sizes[_UNKNOWN] = 2
     return np.array(sizes, dtype=np.int64)
+
+
+def _bpe_characters(symbol: str) -> int:
+    return len(symbol) - len(CONTINUATION) if is_word_internal(symbol) else len(symbol) + 1
 
 
 @dataclass(frozen=True)

@@ -27,18 +27,8 @@ from wikixlm.train import sessions
 
 PACKAGES = (
     *("fairseq", "httpx", "hydra-core", "numpy", "omegaconf", "pandas", "pydantic", "sacremoses"),
-    *(
-        "sentencepiece",
-        "snakemake",
-        "tokenizers",
-        "torch",
-        "wikiextractor",
-        "zstandard",
-        "fugashi",
-        "kytea",
-        "pythainlp",
-        "rjieba",
-    ),
+    *("sentencepiece", "snakemake", "tokenizers", "torch", "wikiextractor", "zstandard"),
+    *("fugashi", "kytea", "pythainlp", "rjieba"),
 )
 
 

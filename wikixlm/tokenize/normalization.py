@@ -5,11 +5,13 @@ one space, none is left at the ends of a line, and `▁` (U+2581), which marks t
 becomes `_`. Nothing else is changed but by the Unicode form: marks, joiners (U+200C, U+200D), controls and case stay.
 """
 
+import argparse
 import unicodedata
 from typing import Literal
 
 from tokenizers import Regex, normalizers
 
+SCHEMES = ("xlm", "sentencepiece")
 NORMALIZATIONS = ("nfkc", "nfc", "none")
 WORD_START = "▁"
 """The character before each word's first piece, as in SentencePiece."""
@@ -22,6 +24,14 @@ _FORMS: dict[str, tuple[Literal["NFKC", "NFC"], type[normalizers.Normalizer]]] =
 _WHITE_SPACE = (
     r"[\x{9}-\x{D}\x{1C}-\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+"
 )
+
+
+def add_scheme_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags on which scheme makes tokens."""
+    parser.add_argument("--scheme", choices=SCHEMES, default="xlm", help="sentencepiece: no rules of any language")
+    parser.add_argument(
+        "--normalization", choices=NORMALIZATIONS, default="nfkc", help="Unicode form, with --scheme sentencepiece"
+    )
 
 
 def normalizer(normalization: str) -> normalizers.Sequence:

@@ -16,10 +16,8 @@ from typing import Protocol
 from wikixlm.documents import Document, read_documents, write_document
 from wikixlm.files import atomic_text, write_json
 from wikixlm.tokenize.line_tokenizer import LineTokenizer
-from wikixlm.tokenize.normalization import NORMALIZATIONS, LineNormalizer
+from wikixlm.tokenize.normalization import LineNormalizer, add_scheme_arguments
 from wikixlm.tokenize.word_segmenters import JAPANESE
-
-SCHEMES = ("xlm", "sentencepiece")
 
 
 class Lines(Protocol):
@@ -74,14 +72,6 @@ def tokenize(source: Path, target: Path, tokenizer: Lines, language: str) -> Tok
             if tokenized.lines:
                 write_document(stream, tokenized)
     return counts
-
-
-def add_scheme_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags on which scheme makes tokens."""
-    parser.add_argument("--scheme", choices=SCHEMES, default="xlm", help="sentencepiece: no rules of any language")
-    parser.add_argument(
-        "--normalization", choices=NORMALIZATIONS, default="nfkc", help="Unicode form, with --scheme sentencepiece"
-    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

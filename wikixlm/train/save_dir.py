@@ -30,7 +30,8 @@ FINGERPRINT = "wikixlm_fingerprint.json"
 # Of fingerprints from before these keys, and from when these options were among the arguments.
 ADDED_SETTINGS: dict[str, Any] = {"optimizer": "adamw", "embedding_lr": None, "hidden_gain": 0.0}
 NO_LONGER_ARGUMENTS = (
-    *("--max-tokens", "--update-freq", "--warmup-updates", "--warmup-init-lr", "--lr", "--embedding-lr"),
+    *("--max-tokens", "--update-freq"),
+    *("--warmup-updates", "--warmup-init-lr", "--lr", "--embedding-lr"),
 )
 # In a fingerprint: batches mix the languages. It forbids no resume.
 MIXED = "mixed_batches"

@@ -11,6 +11,7 @@ it kills the Snakemake inside the job. The clock needs neither.)
 import os
 import subprocess
 import time
+from collections.abc import Mapping
 from datetime import datetime
 
 from wikixlm import console
@@ -37,7 +38,7 @@ def minutes_until_stop() -> float | None:
     if job is None:
         return None
     try:
-        end = datetime.fromisoformat(_query("squeue", "--noheader", "--jobs", job, "--format", "%e"))
+        end = datetime.fromisoformat(query("squeue", "--noheader", "--jobs", job, "--format", "%e"))
     except (UserError, ValueError):
         return None
     left = end.timestamp() - time.time()
@@ -55,7 +56,7 @@ def srun_once_per_node(nodes: int, threads: int) -> list[str]:
     job = job_id()
     if job is None:
         raise UserError(f"train.nodes is {nodes}; several nodes need a SLURM job: use profiles/slurm, or set it to 1")
-    given = _query("squeue", "--noheader", "--jobs", job, "--format", "%D")
+    given = query("squeue", "--noheader", "--jobs", job, "--format", "%D")
     if given != str(nodes):
         raise UserError(f"train.nodes is {nodes}, but SLURM job {job} has {given}: ask for as many (sbatch --nodes)")
     step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", f"--cpus-per-task={threads}"]
@@ -75,7 +76,7 @@ def requeue_job(message: str) -> None:
         return
     console.say(f"job {job} is requeued: {message}")
     try:
-        _query("scontrol", "requeue", job)
+        query("scontrol", "requeue", job)
     except UserError as failure:
         console.warn(f"the job can't be requeued ({failure}), so resuming it spends one of Snakemake's retries")
         return
@@ -85,19 +86,30 @@ def requeue_job(message: str) -> None:
 def _state(job: str) -> str:
     """The job's state in squeue's words; empty without an answer."""
     try:
-        return _query("squeue", "--noheader", "--jobs", job, "--format", "%T")
+        return query("squeue", "--noheader", "--jobs", job, "--format", "%T")
     except UserError:
         return ""
 
 
-def _query(*command: str) -> str:
+def query(*command: str, environment: Mapping[str, str] | None = None) -> str:
     """Standard output of one of SLURM's commands.
+
+    Args:
+        environment: default: this process's.
 
     Raises:
         UserError: it is not installed, fails or does not answer.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS_TO_ANSWER,
+            env=environment,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as failure:
         raise UserError(f"{' '.join(command)}: {failure}") from failure
     if done.returncode != 0:

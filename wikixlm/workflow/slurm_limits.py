@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from snakemake_executor_plugin_slurm.partitions import get_best_partition
 
 from wikixlm import console
+from wikixlm.errors import UserError
+from wikixlm.train import slurm
 
 SINFO = ["sinfo", "--all", "--noheader", "--exact", "--format=%P|%c|%B|%m|%l|%D|%G"]
-ANSWER_SECONDS = 60
 PROFILE = "profiles/slurm/config.yaml"
 
 
@@ -121,12 +122,9 @@ def ask_sinfo() -> list[NodeKind]:
     # The user's SINFO_… would choose among partitions and nodes.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SINFO_")}
     try:
-        done = subprocess.run(
-            SINFO, capture_output=True, text=True, errors="replace", timeout=ANSWER_SECONDS, env=environment, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
+        return parse_sinfo(slurm.query(*SINFO, environment=environment))
+    except UserError:
         return []
-    return parse_sinfo(done.stdout)
 
 
 def parse_sinfo(text: str) -> list[NodeKind]:
@@ -306,7 +304,7 @@ def sbatch_refuses(request: Request, kinds: list[NodeKind], *options: str) -> bo
     gpus = ":".join(filter(None, ["gpu", request.gpu_model, str(request.gpus)]))
     command += [f"--gres={gpus}"] if request.gpus else []
     try:
-        done = subprocess.run(command, capture_output=True, timeout=ANSWER_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=slurm.SECONDS_TO_ANSWER, check=False)
     except (OSError, subprocess.SubprocessError):
         return False
     return done.returncode != 0

@@ -1,17 +1,18 @@
 """Jobs that SLURM holds back for a reason that does not pass by itself, for which Snakemake would wait in silence."""
 
-import subprocess
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from wikixlm import console
+from wikixlm.errors import UserError
+from wikixlm.train import slurm
+from wikixlm.workflow.events import JobHeld
 
 SECONDS_BETWEEN_LOOKS = 30
 PATIENCE = 60  # seconds; some reasons show up for a moment while SLURM looks for a place
-ANSWER_SECONDS = 60
 
 # Of squeue's reasons, by how they begin: https://slurm.schedmd.com/job_reason_codes.html
 LASTING = (
@@ -67,6 +68,15 @@ def advice(reason: str) -> str:
     return next((what for begin, what in ADVICE if reason.startswith(begin)), "ask SLURM with scontrol show job")
 
 
+def held_together(jobs: Iterable[QueuedJob | JobHeld]) -> Iterator[tuple[str, str, str]]:
+    """Rule, reason, and the numbers of the jobs that share both: `4711 and 2 more`."""
+    together: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for job in jobs:
+        together[job.name, job.reason].append(job.slurm_id)
+    for (name, reason), ids in together.items():
+        yield name, reason, ids[0] + (f" and {len(ids) - 1:,} more" if len(ids) > 1 else "")
+
+
 class QueueWatch:
     """Watch the jobs of a call of snakemake, and report those that are held back.
 
@@ -110,26 +120,19 @@ class QueueWatch:
 
     def _warn(self, jobs: list[QueuedJob]) -> None:
         """One line for a rule and reason, once in a call."""
-        together: dict[tuple[str, str], list[QueuedJob]] = defaultdict(list)
-        for job in jobs:
-            together[job.name, job.reason].append(job)
-        for (name, reason), alike in together.items():
+        for name, reason, numbers in held_together(jobs):
             if (name, reason) not in self._said:
                 self._said.add((name, reason))
-                number = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
                 console.warn(
-                    f"SLURM does not start {name} (job {alike[0].slurm_id}{number}): {reason}, which does not pass by "
-                    f"itself; {advice(reason)}"
+                    f"SLURM does not start {name} (job {numbers}): {reason}, which does not pass by itself; "
+                    f"{advice(reason)}"
                 )
 
 
 def ask_squeue(run_id: str) -> list[QueuedJob] | None:
     """The jobs of a call that are in the queue; None where SLURM does not answer."""
-    command = ["squeue", "--noheader", f"--name={run_id}", "--states=PENDING,RUNNING", "--format=%i|%T|%r|%k"]
+    options = ["--noheader", f"--name={run_id}", "--states=PENDING,RUNNING", "--format=%i|%T|%r|%k"]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=ANSWER_SECONDS, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
+        return parse_squeue(slurm.query("squeue", *options))
+    except UserError:
         return None
-    return parse_squeue(done.stdout)

@@ -3,7 +3,6 @@
 import argparse
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from wikixlm.console import ERROR
 from wikixlm.run_layout import JOINT, PER_LANGUAGE
 from wikixlm.workflow import run_record
 from wikixlm.workflow.job_costs import describe_costs
-from wikixlm.workflow.slurm_queue import advice
+from wikixlm.workflow.slurm_queue import advice, held_together
 from wikixlm.workflow.status import call as calls
 from wikixlm.workflow.status import details
 from wikixlm.workflow.status.collect import Cell, Failure, Status, collect, rate, tail
@@ -165,13 +164,9 @@ def joint_table(status: Status) -> Table:
 
 def held_texts(status: Status) -> Iterator[Text]:
     """A line for each rule and reason for which SLURM does not start jobs."""
-    together: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for job in status.call.held.values():
-        together[job.name, job.reason].append(job.slurm_id)
-    for (name, reason), ids in together.items():
-        jobs = f"SLURM's job {ids[0]}" + (f" and {len(ids) - 1:,} more" if len(ids) > 1 else "")
+    for name, reason, numbers in held_together(status.call.held.values()):
         yield Text.assemble(
-            ("not started: ", STYLES["stopped"]), (name, "bold"), f", {jobs}: {reason}; {advice(reason)}"
+            ("not started: ", STYLES["stopped"]), (name, "bold"), f", SLURM's job {numbers}: {reason}; {advice(reason)}"
         )
 
 
