@@ -280,6 +280,7 @@ def refused(run, output, capsys, model=None):
 def test_what_stands_in_the_way_is_known_before_the_training(monkeypatch):
     assert obstacle(embedding_norm=True, stages_run_here=True) is None
     assert "train.encoder_normalize_before: true" in obstacle(embedding_norm=False, stages_run_here=False)
+    assert "have no export yet" in obstacle(embedding_norm=True, stages_run_here=False, scheme="sentencepiece")
     monkeypatch.setattr("wikixlm.export.command.find_spec", lambda name: None)
     assert obstacle(embedding_norm=True, stages_run_here=False) is None, "conda environments have their own packages"
     assert "pip install 'wikixlm[hf]'" in obstacle(embedding_norm=True, stages_run_here=True)

@@ -94,7 +94,7 @@ class Tokenize(Section):
 
     scheme: Literal["xlm", "sentencepiece"] = Field(
         description="`xlm`: words by each language's rules, as XLM; `sentencepiece`: no rules of any language, "
-        "pieces of normalized text, as XLM-R; the export then needs no code of its own"
+        "pieces of normalized text, as XLM-R; its models have no export yet"
     )
     normalization: Literal["nfkc", "nfc", "none"] = Field(
         description="Unicode form of the text, with the scheme `sentencepiece`: `nfkc` (as XLM-R) makes of ² a 2 and "

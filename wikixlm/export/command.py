@@ -58,13 +58,16 @@ class CardSources:
     data: Path | None
 
 
-def obstacle(embedding_norm: bool, stages_run_here: bool) -> str | None:
+def obstacle(embedding_norm: bool, stages_run_here: bool, scheme: str = "xlm") -> str | None:
     """Why a run's model can't be exported, as far as is known before training; None if it can.
 
     Args:
         embedding_norm: whether the model will have a LayerNorm on its embeddings.
         stages_run_here: whether this Python runs the stages, so that it needs their packages.
+        scheme: of the text, `tokenize.scheme`.
     """
+    if scheme != "xlm":
+        return f"models of tokenize.scheme: {scheme} have no export yet; those of the scheme xlm have"
     if not embedding_norm:
         return (
             "transformers has no class for a model without LayerNorm on its embeddings; "

@@ -105,7 +105,7 @@ class Refusals:
         self._contact = cfg.dumps.contact
         self._has_pairs = bool(cfg.retrieval_pairs())
         # Why the model can't be exported, where it can't.
-        self._no_export = obstacle(cfg.train.fits_transformers(), stages_run_here)
+        self._no_export = obstacle(cfg.train.fits_transformers(), stages_run_here, cfg.tokenize.scheme)
 
     def must_be_exportable(self, wildcards: object) -> list[str]:
         """No more inputs; where the model can't be exported this ends the run before anything is made."""
