@@ -1,4 +1,4 @@
-"""The lines that stand for Snakemake's own where it is told to be quiet."""
+"""The lines in place of Snakemake's own, with `--quiet`."""
 
 import logging
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ SHARDS = layout.shard_names(2)
 
 @pytest.fixture
 def ends(tmp_path, monkeypatch):
-    """Tell that a job has ended, under `--quiet all`."""
+    """A job that has ended, under `--quiet all`."""
     monkeypatch.chdir(tmp_path)
     logger = logging.Logger("snakemake", logging.INFO)
     stage_lines.start(logger, [SimpleNamespace(name="ALL")])

@@ -3,7 +3,7 @@
 With --scheme xlm the steps are: Unicode punctuation to ASCII, Moses punctuation normalisation, removal of non-printing
 characters, Moses tokenization without escaping (Thai: PyThaiNLP, Chinese: Jieba, Japanese: KyTea), lower case and no
 accents. With --scheme sentencepiece lines are only normalized, see `wikixlm.tokenize.normalization`; tokens are then
-what stands between spaces. Tokens are joined by single spaces, and output lines contain no other white space. Lines
+what is between spaces. Tokens are joined by single spaces, and output lines contain no other white space. Lines
 without tokens and documents without lines are dropped and counted.
 """
 

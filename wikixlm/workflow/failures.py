@@ -172,7 +172,7 @@ def watch(logger: logging.Logger, targets: Callable[[], list[str]], quiet: Colle
 
     Args:
         targets: see `FailureSummary`.
-        quiet: what Snakemake is told to be quiet about, of its enumeration.
+        quiet: the levels of `--quiet`, of Snakemake's enumeration.
     """
     summary = FailureSummary(targets, silent="ALL" in {level.name for level in quiet or ()})
     logger.addHandler(summary)

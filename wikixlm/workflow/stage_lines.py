@@ -1,4 +1,4 @@
-"""One line a stage on the terminal, in place of what Snakemake says of each job when it is not told to be quiet.
+"""One line a stage on the terminal, in place of Snakemake's own lines on each job.
 
     en: 106 articles → 5,906 lines, 505,008 tokens
     BPE: 2,000 codes from 5,855 lines
@@ -104,11 +104,11 @@ class StageLines(logging.Handler):
 
 
 def start(logger: logging.Logger, quiet: Collection[Any] | None) -> None:
-    """Say the lines from now on, where Snakemake is told to be quiet about rules.
+    """Show the lines from now on, where `--quiet` hides rules.
 
     Args:
         logger: Snakemake's.
-        quiet: what it is told to be quiet about, of its enumeration.
+        quiet: the levels of `--quiet`, of Snakemake's enumeration.
     """
     if not {level.name for level in quiet or ()} & {"RULES", "ALL"}:
         return
