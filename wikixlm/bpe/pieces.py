@@ -7,6 +7,7 @@ that is no piece is spelled in bytes, `<0xE2> <0x96> <0x87>`: none is ever unkno
 special symbol or of a byte, `<mask>` or `<0xE2>`, is cut into several pieces as any other.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,9 +63,13 @@ class PieceModel:
         """All symbols that text can be cut into."""
         return [*self.scores, *BYTES]
 
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer, from raw text to pieces."""
-        names = [_UNKNOWN, *self.symbols]
+    def tokenizer(self, vocabulary: Sequence[str] | None = None) -> Tokenizer:
+        """The tokenizer, from raw text to pieces.
+
+        Args:
+            vocabulary: symbols in the order of their ids, among them `<unk>` and all of `symbols`.
+        """
+        names = list(vocabulary or [_UNKNOWN, *self.symbols])
         if self.kind == "unigram":
             scored = [(name, self.scores.get(name, UNREACHABLE)) for name in names]
             model: Any = Unigram(scored, unk_id=names.index(_UNKNOWN), byte_fallback=True)
@@ -172,3 +177,9 @@ def has_bytes(symbols: Sequence[str]) -> bool:
 def piece_characters(piece: str) -> int:
     """How many characters of the text a piece stands for; a character in bytes counts with its first one."""
     return int(piece not in _CONTINUING) if piece in _BYTE_SET else len(piece)
+
+
+def dump(model: PieceModel, vocabulary: Sequence[str]) -> dict[str, Any]:
+    """The content of the tokenizer.json with these ids."""
+    content: dict[str, Any] = json.loads(model.tokenizer(vocabulary).to_str())
+    return content
