@@ -1,11 +1,14 @@
 """Templates that only pass their values on are read from the dump, and their text is in the sentence."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from tests.support import dumps
 from tests.support.dumps import P
+from tests.support.waiting import descendants, is_alive, wait_for
 from wikixlm import cli
 from wikixlm.documents import read_documents
 from wikixlm.extract.dump_templates import DumpTemplates, inline_body
@@ -152,6 +155,18 @@ def test_the_command_collects_from_all_parts_of_a_dump(tmp_path, workers):
     assert table["pages"] == 6
     assert list(table["bodies"]) == ["дзе"]
     assert table["redirects"] == {"колер": "дзе", "непарыўна": "nowrap"}
+
+
+@pytest.mark.slow
+def test_the_processes_end_with_the_command(tmp_path):
+    dump = tmp_path / "en.xml.bz2"
+    dump.write_bytes(dumps.english_dump().read_bytes() * 20)
+    command = ["wikixlm", "collect-templates", "--dump", str(dump), "--language", "en", "--workers", "2"]
+    with subprocess.Popen([sys.executable, "-m", *command, "--output", str(tmp_path / "templates.json")]) as process:
+        workers = wait_for(lambda: found if len(found := descendants(process.pid)) >= 3 else None)
+        process.kill()
+    wait_for(lambda: not any(map(is_alive, workers)), 30)
+    assert not list(tmp_path.glob("*.json"))
 
 
 def test_the_extraction_uses_the_table(tmp_path):

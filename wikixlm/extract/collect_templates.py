@@ -7,6 +7,7 @@ templates that only pass their values on, and the redirects to these and to thos
 import argparse
 import logging
 import multiprocessing
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +23,7 @@ from wikixlm.extract.inline_templates import InlineTemplates
 from wikixlm.extract.shards import shard_parts
 from wikixlm.extract.wiki_names import TEMPLATE, WikiNames, wiki_names
 from wikixlm.files import write_json
-from wikixlm.processes import die_with_parent
+from wikixlm.processes import die_with
 
 
 def template_pages(files: list[Path], part: int, parts: int) -> Iterator[Page]:
@@ -48,7 +49,7 @@ def collect_templates(files: list[Path], language: str, workers: int = 1) -> tup
     else:
         context = multiprocessing.get_context("spawn")
         try:
-            with ProcessPoolExecutor(workers, context, die_with_parent) as pool:
+            with ProcessPoolExecutor(workers, context, die_with, (os.getpid(),)) as pool:
                 jobs = [pool.submit(collect_part, files, part, workers, names) for part in range(workers)]
                 results = [job.result() for job in jobs]
         except BrokenProcessPool as failure:
