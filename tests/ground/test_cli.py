@@ -147,7 +147,8 @@ def test_a_log_that_cannot_be_written_is_one_line(log, reason):
 
 
 def test_a_closed_standard_error_does_not_end_in_the_output(tmp_path):
-    command = f"exec {sys.executable} -m wikixlm summary --directory {tmp_path} --log {tmp_path / 'summary.log'} 2>&-"
+    words = [sys.executable, "-m", "wikixlm", "summary", "--directory", tmp_path, "--log", tmp_path / "summary.log"]
+    command = f"exec {shlex.join(map(str, words))} 2>&-"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert "error: " in (tmp_path / "summary.log").read_text()
