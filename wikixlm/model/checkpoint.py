@@ -88,9 +88,6 @@ def load_state(path: Path) -> State:
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is damaged or no checkpoint of torch ({path.stat().st_size} bytes)")
     _check_content(path)
-    # fairseq keeps its options in a Namespace, a plain container of values. (Not by the context manager safe_globals:
-    # on its way out it would remove what fairseq's own loading needs.)
-    torch.serialization.add_safe_globals([argparse.Namespace])
     state = load_plain(path, mapped=True)
     if not isinstance(state, dict) or not {"model", "cfg", "optimizer_history"} <= state.keys():
         raise UserError(f"{path} is not a checkpoint of fairseq-train")
@@ -103,6 +100,9 @@ def load_plain(path: Path, mapped: bool) -> Any:
     Raises:
         UserError: it holds anything else, or is damaged.
     """
+    # fairseq keeps its options in a Namespace, a plain container of values. (Not by the context manager safe_globals:
+    # on its way out it would remove what fairseq's own loading needs.)
+    torch.serialization.add_safe_globals([argparse.Namespace])
     try:
         return torch.load(path, map_location="cpu", mmap=mapped, weights_only=True)
     except pickle.UnpicklingError as failure:
