@@ -45,14 +45,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def default_hangup():
-    """Under nohup SIGHUP is ignored, by what a test starts too."""
-    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, inherited)
-
-
 @pytest.mark.parametrize(("number", "workers", "to_all"), CASES)
 def test_a_stopped_training_saves_and_goes_on(data, tmp_path, number, workers, to_all):
     options = ["--gpus", str(workers), "--save-interval-updates", "1000"]
